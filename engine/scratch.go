@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// mark stands in the name of every database that mulligan makes or sets aside.
+const mark = "__mulligan_"
+
+// Scratch is a database that mulligan made and may drop. Only [NewScratch] and [AdoptScratch] make one.
+type Scratch struct {
+	server Server
+	name   string
+}
+
+// NewScratch creates a database like the given one, under a name that [ScratchName] made. Errors: as [Server.Create].
+func NewScratch(ctx context.Context, s Server, name string, like *Info) (*Scratch, error) {
+	scratch, err := AdoptScratch(s, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Create(ctx, name, like); err != nil {
+		return nil, err
+	}
+	return scratch, nil
+}
+
+// AdoptScratch takes up a scratch that an earlier process left. It looks at the name only.
+func AdoptScratch(s Server, name string) (*Scratch, error) {
+	if !IsScratchName(name) {
+		return nil, fmt.Errorf("database %s is no scratch: its name lacks %q", name, mark)
+	}
+	return &Scratch{server: s, name: name}, nil
+}
+
+// Name is the database's name.
+func (s *Scratch) Name() string { return s.name }
+
+// Drop removes the scratch, ending sessions that are left on it; one that is gone is fine.
+// The name is checked once more: whatever happened, nothing else is ever dropped.
+func (s *Scratch) Drop(ctx context.Context) error {
+	if !IsScratchName(s.name) {
+		return fmt.Errorf("database %s is no scratch and is not dropped", s.name)
+	}
+	err := s.server.Drop(ctx, s.name)
+	if evicter, ok := s.server.(Evicter); ok && errors.Is(err, ErrInUse) {
+		if err := evicter.Evict(ctx, s.name); err != nil {
+			return fmt.Errorf("end the sessions of scratch database %s: %w", s.name, err)
+		}
+		err = s.server.Drop(ctx, s.name)
+	}
+	if err != nil && !errors.Is(err, ErrNotExist) {
+		return fmt.Errorf("drop scratch database %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// ScratchName names the database that a run builds beside the given one: "app__mulligan_9f3a1c".
+// limit is [Traits.NameLimit]; a name that would be too long is cut before the mark.
+func ScratchName(database, run string, limit int) string { return markName(database, run, limit) }
+
+// AsideName names the database that a run sets aside: "app__mulligan_old_9f3a1c".
+func AsideName(database, run string, limit int) string { return markName(database, "old_"+run, limit) }
+
+// IsScratchName tells the names that ScratchName makes from all others, set-aside ones included.
+func IsScratchName(name string) bool {
+	i := strings.LastIndex(name, mark)
+	return i >= 0 && !strings.HasPrefix(name[i+len(mark):], "old_")
+}
+
+func markName(database, suffix string, limit int) string {
+	tail := mark + suffix
+	for limit > 0 && len(database) > 0 && len(database)+len(tail) > limit {
+		_, n := utf8.DecodeLastRuneInString(database)
+		database = database[:len(database)-n]
+	}
+	return database + tail
+}
