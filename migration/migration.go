@@ -1,0 +1,140 @@
+// Package migration is the port to a migration tool: its files, its ledger, and a way to run it.
+//
+// A [Tool] joins three small things. A [Source] lists the migrations on disk in the tool's own
+// order. A [Ledger] reads and writes the table in which the tool records what it applied. A
+// [Runner] applies pending migrations up to a given one. [Compare] lays files and records side by
+// side; [Detect] finds the ledgers of a database by table and columns.
+//
+// Adapters stand in sub-folders, one for each tool. What all share, such as running a folder of
+// plain SQL files ([SQLRunner]) or making a runner that can only do everything stop midway
+// ([Mask]), is written once, here.
+//
+// Facts on every tool come from its documentation and source; each adapter names them.
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"mulligan/engine"
+	"mulligan/schema"
+)
+
+// The errors that callers branch on.
+var (
+	ErrNoLedger  = errors.New("the ledger table does not exist")
+	ErrRecorded  = errors.New("the migration is recorded already")
+	ErrMarksAll  = errors.New("marking this migration would mark others too") // one-number ledgers: the migration is not the next one
+	ErrNone      = errors.New("no migrations found")
+	ErrAmbiguous = errors.New("more than one ledger found")
+)
+
+// ID is a migration's identity, as its tool writes it into the ledger:
+// "webauthn1675045120206" for TypeORM, "20240101000000" for dbmate. The zero ID names none.
+type ID string
+
+// Migration is one step on disk.
+type Migration struct {
+	ID    ID     `json:"id"`
+	Title string `json:"title,omitempty"`  // the readable part of its name
+	Path  string `json:"path,omitempty"`   // its file; empty where the tool does not say
+	Hash  string `json:"sha256,omitempty"` // lower-case hex over the file as it is; empty = unknown
+	Line  int    `json:"-"`                // first line of the part that is applied, from 1; 0 = the whole file
+}
+
+// Source is an ordered set of migrations.
+type Source interface {
+	// Migrations lists them in the order in which the tool would apply them to an empty database.
+	// Two with one ID are an error that names both. Errors: [ErrNone] where there is not one.
+	Migrations(ctx context.Context) ([]Migration, error)
+}
+
+// State says what a record stands for.
+type State string
+
+// The states of a record.
+const (
+	Applied    State = "applied"
+	Failed     State = "failed" // begun and not ended: golang-migrate's dirty flag, Flyway's success = false
+	RolledBack State = "rolled-back"
+)
+
+// Record is one row of a ledger, or for a one-number ledger one migration that the number implies.
+type Record struct {
+	ID    ID                `json:"id"`
+	State State             `json:"state"`
+	At    time.Time         `json:"at,omitzero"`   // zero = the ledger does not keep it
+	Raw   map[string]string `json:"raw,omitempty"` // the row as text by column; implied records have none
+}
+
+// Ledger is the table in which a tool records what it applied.
+// Its methods touch nothing but that table.
+type Ledger interface {
+	// Table is where the ledger is, or where the tool would make it.
+	Table() schema.Name
+	// Create makes the empty table as the tool would; one that exists is left as it is.
+	Create(ctx context.Context, q engine.Querier) error
+	// Records reads all rows in the order of the ledger. files is the list on disk, which one-number
+	// ledgers need; others ignore it. It must not change anything. Errors: [ErrNoLedger].
+	Records(ctx context.Context, q engine.Querier, files []Migration) ([]Record, error)
+	// Insert writes the row that the tool itself would write for m. Errors: [ErrRecorded], [ErrMarksAll].
+	Insert(ctx context.Context, q engine.Querier, m Migration, files []Migration) error
+	// Delete takes the row of m away, so that the tool would run m again. One that is absent is nil.
+	Delete(ctx context.Context, q engine.Querier, m Migration, files []Migration) error
+}
+
+// Target is a database that migrations are run in.
+type Target struct {
+	URL engine.URL // for child processes
+	DB  engine.DB  // the same database, open
+}
+
+// Runner applies migrations.
+type Runner interface {
+	// Run applies the pending migrations up to and including to, in order; the zero ID means all.
+	// What the tool prints goes to log, without the target's password. A failure names the migration
+	// where the runner can know it. Where Run returns nil, the caller still checks the ledger.
+	// Errors: errors.ErrUnsupported where to is not zero and the runner can only do all (see [Mask]);
+	// [*RunError] where a migration failed.
+	Run(ctx context.Context, target Target, to ID, log io.Writer) error
+}
+
+// RunError is a migration that failed.
+type RunError struct {
+	ID        ID     // zero = the runner cannot tell
+	Path      string // its file; empty = unknown
+	Line      int    // line of the failing statement in Path, from 1; 0 = unknown
+	Statement string // the failing statement, cut to a readable length; empty = unknown
+	Err       error  // the server's or the tool's message
+}
+
+// Error says which migration failed where and why.
+func (e *RunError) Error() string {
+	what := "run migrations"
+	if e.ID != "" {
+		what = "run migration " + string(e.ID)
+	}
+	if e.Path != "" {
+		what += " (" + e.Path
+		if e.Line > 0 {
+			what += fmt.Sprintf(":%d", e.Line)
+		}
+		what += ")"
+	}
+	return what + ": " + e.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (e *RunError) Unwrap() error { return e.Err }
+
+// Tool is one migration tool with one application's migrations.
+type Tool struct {
+	Name      string // "typeorm", "goose", …
+	Source    Source
+	Ledger    Ledger
+	Runner    Runner
+	Bootstrap Runner // what makes the base tables before the first migration; nil = the migrations make everything
+}
