@@ -16,38 +16,33 @@ const { pathToFileURL } = require('node:url')
 
 const request = JSON.parse(process.env.MULLIGAN_TYPEORM || '{}')
 delete process.env.MULLIGAN_TYPEORM
-const stdoutFd = 1
 process.stdout.write = process.stderr.write.bind(process.stderr)
 
 const secrets = []
-const scrub = (text) => secrets.reduce((t, s) => t.split(s).join('***'), String(text))
+const scrub = (text) => text && secrets.reduce((t, s) => t.split(s).join('***'), String(text))
 
 function say(answer) {
-  const line = (request.fd ? '' : '@mulligan ') + scrub(JSON.stringify(answer)) + '\n'
-  let bytes = Buffer.from(line)
-  while (bytes.length) bytes = bytes.subarray(fs.writeSync(request.fd || stdoutFd, bytes))
+  let bytes = Buffer.from(`${request.fd ? '' : '@mulligan '}${JSON.stringify(answer)}\n`)
+  while (bytes.length) bytes = bytes.subarray(fs.writeSync(request.fd || 1, bytes))
 }
 
 function fail(err, migration) {
-  const cause = err.driverError || err
-  say({ error: { migration, message: err.message || String(err), code: cause.code && String(cause.code), query: err.query } })
+  const { code } = err.driverError || err
+  say({ error: { migration, message: scrub(err.message || err), code: code && String(code), query: scrub(err.query) } })
   process.exit(1)
 }
 
 // connection turns a url into TypeORM's separate options, which mean the same in every driver and version.
 function connection(text) {
-  const url = new URL(text)
+  const url = new URL(String(text).replace(/^(\w+:\/\/[^/]*@)\//, '$1localhost/')) // libpq allows no host before ?host=
   if (/^(sqlite|file):$/.test(url.protocol)) return { database: decodeURIComponent(url.pathname) }
   const password = decodeURIComponent(url.password)
-  secrets.push(...new Set([password, url.password, JSON.stringify(password).slice(1, -1)].filter(Boolean)))
+  secrets.push(...[password, url.password].filter(Boolean))
   const query = url.searchParams
   const options = {
-    host: query.get('host') || decodeURIComponent(url.hostname) || undefined,
-    port: Number(query.get('port') || url.port) || undefined,
-    username: decodeURIComponent(url.username) || undefined,
-    password: password || undefined,
-    database: decodeURIComponent(url.pathname.slice(1)),
-    socketPath: query.get('socket') || query.get('socketPath') || undefined,
+    host: query.get('host') || decodeURIComponent(url.hostname) || undefined, port: Number(query.get('port') || url.port) || undefined,
+    username: decodeURIComponent(url.username) || undefined, password: password || undefined,
+    database: decodeURIComponent(url.pathname.slice(1)), socketPath: query.get('socket') || query.get('socketPath') || undefined,
   }
   const ssl = { disable: false, require: { rejectUnauthorized: false }, 'verify-ca': true, 'verify-full': true }[query.get('sslmode')]
   return ssl === undefined ? options : { ...options, ssl }
@@ -56,34 +51,35 @@ function connection(text) {
 // redirect makes the application's own DataSource, the one its migrations may import, connect to url and nowhere
 // else, and takes out everything that it would do by itself once connected.
 function redirect(dataSource, url) {
-  const options = dataSource.options
   const wanted = connection(url)
-  for (const key of ['url', 'replication', 'socketPath', 'connectString']) delete options[key]
-  if (options.extra) {
-    options.extra = { ...options.extra }
-    for (const key of ['host', 'port', 'user', 'password', 'database', 'uri', 'connectionString', 'socketPath']) delete options.extra[key]
+  const own = { subscribers: [], synchronize: false, dropSchema: false, migrationsRun: false }
+  if (request.verb === 'expects') own.installExtensions = false // it looks, and makes nothing
+  for (const options of [dataSource.options, dataSource.driver.options]) { // the MySQL driver keeps a copy
+    for (const key of ['url', 'replication']) delete options[key]
+    const extra = { ...options.extra }
+    for (const key of ['host', 'port', 'user', 'password', 'database', 'uri', 'connectionString', 'socketPath']) delete extra[key]
+    Object.assign(options, wanted, own, { extra })
   }
-  dataSource.driver.isReplicated = false
-  dataSource.setOptions({ ...wanted, subscribers: [], synchronize: false, dropSchema: false, migrationsRun: false })
+  // TypeORM puts the driver's database before every table name on MySQL; setOptions of 0.3.11 leaves the old one there.
+  Object.assign(dataSource.driver, { isReplicated: false, database: wanted.database })
   return wanted.database
 }
 
 async function prove(dataSource, queryRunner, wanted) {
-  const sql = {
-    postgres: 'SELECT current_database() AS name', cockroachdb: 'SELECT current_database() AS name',
-    mysql: 'SELECT DATABASE() AS name', mariadb: 'SELECT DATABASE() AS name', 'aurora-mysql': 'SELECT DATABASE() AS name',
-  }[dataSource.options.type] || "SELECT file AS name FROM pragma_database_list WHERE name = 'main'"
-  const [row] = await queryRunner.query(sql)
-  const same = row && (row.name === wanted || (sql.includes('pragma') && fs.realpathSync(row.name) === fs.realpathSync(wanted)))
-  if (!same) throw new Error(`connected to database ${row && row.name}, not to ${wanted}: nothing was run`)
+  const { type } = dataSource.options
+  const sql = { postgres: 'SELECT current_database() AS name', mysql: 'SELECT DATABASE() AS name', mariadb: 'SELECT DATABASE() AS name' }[type]
+  if (!sql && !/sqlite/.test(type)) throw new Error(`a DataSource of type ${type} is not supported`)
+  const [row] = await queryRunner.query(sql || "SELECT file AS name FROM pragma_database_list WHERE name = 'main'")
+  const real = (name) => (sql ? name : fs.realpathSync(name))
+  if (!row || real(row.name) !== real(wanted)) throw new Error(`connected to database ${row && row.name}, not to ${wanted}: nothing was run`)
 }
 
 async function load(file, typeorm) {
   const isDataSource = (v) => v && v['@instanceof'] === Symbol.for('DataSource')
   // A file that connects while it is loaded would reach the database of its own configuration.
   const initialize = typeorm.DataSource.prototype.initialize
-  typeorm.DataSource.prototype.initialize = typeorm.DataSource.prototype.connect = () =>
-    fail(new Error(`${request.dataSource} connects while it is loaded: export the DataSource without calling initialize()`))
+  typeorm.DataSource.prototype.initialize = () => fail(new Error(
+    `${request.dataSource} connects while it is loaded: export the DataSource without calling initialize()`))
   const module = await import(pathToFileURL(file).href)
   const exported = [module, module.default].filter(Boolean).flatMap((m) => (isDataSource(m) ? [m] : Object.values(m)))
   const found = new Set((await Promise.all(exported)).filter(isDataSource))
@@ -92,18 +88,21 @@ async function load(file, typeorm) {
   return [...found][0]
 }
 
+// Always with a query runner: 0.3.11 releases its own before it is used.
 function migrationsOf(typeorm, dataSource, queryRunner) {
   const executor = new typeorm.MigrationExecutor(dataSource, queryRunner)
-  const get = executor.getMigrations || executor.getAllMigrations
-  return [executor, get.call(executor)]
+  return [executor, executor.getMigrations()]
 }
 
 async function list(typeorm, dataSource) {
-  const { type, migrationsTableName, schema, synchronize, dropSchema, migrationsRun, migrationsTransactionMode } = dataSource.options
-  dataSource.setOptions({ entities: [], subscribers: [] }) // only the migrations are wanted, and no server
+  const o = dataSource.options
+  say({ source: {
+    type: o.type, table: o.migrationsTableName || 'migrations', schema: o.schema, transactionMode: o.migrationsTransactionMode || 'all',
+    synchronize: !!o.synchronize, dropSchema: !!o.dropSchema, migrationsRun: !!o.migrationsRun,
+  } })
+  dataSource.setOptions({ entities: [], subscribers: [] }) // the migrations are all that is wanted, and no server
   await dataSource.buildMetadatas()
   const [, migrations] = migrationsOf(typeorm, dataSource, {})
-  say({ source: { type, table: migrationsTableName || 'migrations', schema, synchronize: !!synchronize, dropSchema: !!dropSchema, migrationsRun: !!migrationsRun, transactionMode: migrationsTransactionMode || 'all' } })
   for (const m of migrations) say({ migration: { name: m.name, timestamp: m.timestamp, transaction: m.instance.transaction !== false } })
 }
 
@@ -136,8 +135,19 @@ async function runOne(executor, queryRunner, migration) {
   }
 }
 
+async function connected(typeorm, dataSource) {
+  const wanted = redirect(dataSource, request.url)
+  await dataSource.initialize()
+  const queryRunner = dataSource.createQueryRunner()
+  await prove(dataSource, queryRunner, wanted)
+  if (request.verb === 'run') return run(typeorm, dataSource, queryRunner)
+  const { upQueries } = await dataSource.driver.createSchemaBuilder().log()
+  for (const { query, parameters } of upQueries) say({ statement: { query, parameters } })
+}
+
 async function main() {
   const file = path.resolve(request.dataSource)
+  if (!fs.existsSync(file)) throw new Error(`data source ${file} does not exist`)
   const find = (name) => require.resolve(name, { paths: [path.dirname(file), process.cwd()] })
   for (const name of request.require || []) require(find(name))
   try { require(find('reflect-metadata')) } catch (err) { if (err.code !== 'MODULE_NOT_FOUND') throw err }
@@ -145,22 +155,11 @@ async function main() {
   const dataSource = await load(file, typeorm)
   const { version } = JSON.parse(fs.readFileSync(path.join(path.dirname(find('typeorm')), 'package.json'), 'utf8')) // 1.x exports no package.json
   say({ hello: { typeorm: version, node: process.versions.node } })
-  if (request.verb === 'list') await list(typeorm, dataSource)
-  else {
-    const wanted = redirect(dataSource, request.url)
-    if (request.verb === 'expects') dataSource.setOptions({ installExtensions: false })
-    await dataSource.initialize()
-    const queryRunner = dataSource.createQueryRunner()
-    await prove(dataSource, queryRunner, wanted)
-    if (request.verb === 'run') await run(typeorm, dataSource, queryRunner)
-    else for (const q of (await dataSource.driver.createSchemaBuilder().log()).upQueries) say({ statement: { query: q.query, parameters: q.parameters } })
-    await queryRunner.release()
-    await dataSource.destroy()
-  }
+  if (!['list', 'run', 'expects'].includes(request.verb)) throw new Error(`no verb ${request.verb}`)
+  await (request.verb === 'list' ? list : connected)(typeorm, dataSource)
   say({ done: true })
-  process.exit(0)
+  process.exit(0) // connections that the application opened by itself would keep the process
 }
 
-process.on('uncaughtException', (err) => fail(err))
-process.on('unhandledRejection', (err) => fail(err instanceof Error ? err : new Error(String(err))))
+process.on('uncaughtException', (err) => fail(err)) // and, in Node, unhandled rejections
 main().catch((err) => fail(err))
