@@ -84,7 +84,7 @@ type reaper struct {
 const reaperScript = `trap '' INT TERM HUP
 read -r _
 if pid=$(cat "$1/pid" 2>/dev/null); then
-	kill -s "$2" "$pid" 2>/dev/null
+	kill "-$2" "$pid" 2>/dev/null
 	n=0
 	while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done
 fi
