@@ -1,0 +1,6 @@
+-- migrate:up
+ALTER TABLE loans ADD COLUMN due_on date;
+UPDATE loans SET due_on = date(lent_on, '+21 days');
+
+-- migrate:down
+ALTER TABLE loans DROP COLUMN due_on;

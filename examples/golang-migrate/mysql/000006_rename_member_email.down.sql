@@ -1,0 +1,1 @@
+ALTER TABLE members RENAME COLUMN contact_email TO email;

@@ -1,0 +1,1 @@
+DROP INDEX idx_books_title;

@@ -1,0 +1,1 @@
+CREATE INDEX idx_books_title ON books (title);

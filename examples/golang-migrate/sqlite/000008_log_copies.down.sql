@@ -1,0 +1,2 @@
+DROP TRIGGER books_log_copies;
+DROP TABLE book_events;

@@ -1,0 +1,2 @@
+ALTER TABLE loans ADD COLUMN due_on date;
+UPDATE loans SET due_on = date(lent_on, '+21 days');

@@ -1,0 +1,6 @@
+-- +goose Up
+ALTER TABLE loans ADD COLUMN due_on date;
+UPDATE loans SET due_on = date(lent_on, '+21 days');
+
+-- +goose Down
+ALTER TABLE loans DROP COLUMN due_on;
