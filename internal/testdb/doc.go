@@ -42,6 +42,8 @@
 // MULLIGAN_TEST_MYSQL name another installation: a folder that holds the programs or has a bin folder.
 // Each version's freshly initialised data folder is kept in the cache folder
 // (MULLIGAN_TEST_CACHE, else mulligan-test in the user's cache folder) and copied for each server.
+// Servers run in the folder that MULLIGAN_TEST_DIR names, else in memory (/dev/shm with 8 GiB or more to
+// spare), else in the temporary folder. A benchmark whose figures depend on the disk sets it.
 //
 // # What is left behind
 //

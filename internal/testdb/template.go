@@ -137,6 +137,12 @@ func copyFile(dst, src string, mode fs.FileMode) (err error) {
 // tempRoot is the folder of the servers' own folders. A socket's path has a limit of about 100 bytes
 // (unix(7)), and root's temporary folder may be closed to the user that PostgreSQL runs as.
 func tempRoot() string {
+	if dir := os.Getenv("MULLIGAN_TEST_DIR"); dir != "" {
+		return dir
+	}
+	if dir := memoryRoot(); dir != "" {
+		return dir
+	}
 	if dir := os.TempDir(); len(dir) <= 60 && os.Geteuid() != 0 {
 		return dir
 	}
