@@ -90,6 +90,8 @@ func postgresArgs(s *Server) []string {
 		"-D", s.data(), "-k", s.Dir, "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port),
 		"-c", "fsync=off", "-c", "full_page_writes=off",
 		"-c", "max_connections=200",
+		// In the data folder, so that it goes with it however the server ends.
+		"-c", "dynamic_shared_memory_type=mmap",
 	}
 }
 
