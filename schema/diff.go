@@ -52,3 +52,81 @@ func Diff(before, after []Object) []Change {
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// SplitNames takes out of a list of changes the pairs that differ in their name only: an index, a key or a
+// constraint that is gone, and one of the same table with the same definition that is new. Tools choose
+// such names, and two ways to the same schema often choose differently. names holds one change for each pair,
+// with Old and New as the two names.
+func SplitNames(changes []Change) (real, names []Change) {
+	used := make([]bool, len(changes))
+	for i, gone := range changes {
+		if used[i] || gone.New != "" || !nameOnlyKind(gone.Kind) {
+			continue
+		}
+		for k, come := range changes {
+			if used[k] || come.Old != "" || come.Kind != gone.Kind || !sameButName(gone, come) {
+				continue
+			}
+			used[i], used[k] = true, true
+			names = append(names, Change{Kind: gone.Kind, Name: gone.Name, Old: gone.Name, New: come.Name})
+			break
+		}
+	}
+	for i, c := range changes {
+		if !used[i] {
+			real = append(real, c)
+		}
+	}
+	return real, names
+}
+
+// nameOnlyKind tells the kinds of object whose name carries no meaning.
+func nameOnlyKind(kind string) bool {
+	switch kind {
+	case "index", "constraint", "key", "foreign key", "check", "primary key", "unique":
+		return true
+	default:
+		return false
+	}
+}
+
+func sameButName(a, b Change) bool {
+	tableA, ownA := splitLast(a.Name)
+	tableB, ownB := splitLast(b.Name)
+	if tableA != tableB {
+		return false
+	}
+	return mask(a.Old, ownA) == mask(b.New, ownB)
+}
+
+// splitLast cuts an object's name at the last dot outside quotes.
+func splitLast(name string) (parent, own string) {
+	quoted, at := false, -1
+	for i := range len(name) {
+		switch name[i] {
+		case '"':
+			quoted = !quoted
+		case '.':
+			if !quoted {
+				at = i
+			}
+		}
+	}
+	if at < 0 {
+		return "", name
+	}
+	return name[:at], name[at+1:]
+}
+
+// mask takes an object's own name, in any of the ways an engine may quote it, out of its definition.
+func mask(def, own string) string {
+	if n, err := ParseName(own); err == nil {
+		own = n.Table
+	}
+	for _, form := range []string{"`" + strings.ReplaceAll(own, "`", "``") + "`", `"` + strings.ReplaceAll(own, `"`, `""`) + `"`, " " + own + " "} {
+		if i := strings.Index(def, form); i >= 0 {
+			return def[:i] + " ? " + def[i+len(form):]
+		}
+	}
+	return def
+}

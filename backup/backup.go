@@ -1,0 +1,287 @@
+// Package backup takes a snapshot: the important tables of a database, and always its ledger, as they
+// were at one moment.
+//
+// [Run] opens a consistent view, dumps ranges of tables through several readers at once, and commits
+// the manifest last: until then there is no snapshot. Which tables, is decided by [Select], a pure
+// function of the schema and the rules.
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mulligan/engine"
+	"mulligan/migration"
+	"mulligan/schema"
+	"mulligan/snapshot"
+	"mulligan/store"
+)
+
+// ErrMoved tells that a migration ran, or the schema changed, while the snapshot was begun.
+var ErrMoved = errors.New("the schema changed while the snapshot was begun")
+
+// chunkBytes is about how many bytes of a table on the server's disk go into one chunk: small enough
+// to be held in memory when compressed, large enough for good compression.
+const chunkBytes = 16 << 20
+
+// Options are what a backup may be told; nil or zero fields are defaults.
+type Options struct {
+	Rules    Rules
+	Jobs     int                     // tables and ranges dumped at once; 0 = 2
+	ID       snapshot.ID             // zero = a new one
+	Tool     string                  // version of this program, for the manifest
+	TempDir  string                  // for chunks that do not fit into memory; empty = the system's
+	Progress func(rows, bytes int64) // told what was written since the last call; called from several goroutines
+}
+
+// Source is the database to copy.
+type Source struct {
+	Server engine.Server
+	DB     engine.DB
+	Name   string          // the database
+	Target string          // the name of the target in the configuration; the snapshot's folder
+	Tool   *migration.Tool // the migrations that made it; nil = unknown: the manifest then has no positions
+}
+
+// Run copies a database into the store and returns the manifest, which is durable.
+// On any error nothing is listed, and what was written is deleted again.
+// Errors: [ErrNoTable], [ErrMoved], [migration.ErrAmbiguous], those of the engine and the store.
+func Run(ctx context.Context, src Source, s store.Store, o *Options) (*snapshot.Manifest, error) {
+	b, err := prepare(ctx, src, o)
+	if err != nil {
+		return nil, err
+	}
+	view, err := src.DB.View(ctx, b.options.Jobs)
+	if err != nil {
+		return nil, fmt.Errorf("open a consistent view of %s: %w", src.Name, err)
+	}
+	defer view.Close()
+	if err := b.describe(ctx, view); err != nil {
+		return nil, err
+	}
+	w, err := snapshot.Create(ctx, s, src.Target, b.manifest.ID, &snapshot.WriterOptions{TempDir: b.options.TempDir})
+	if err != nil {
+		return nil, err
+	}
+	if err := b.write(ctx, w, view); err != nil {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		return nil, errors.Join(err, w.Abort(cleanup))
+	}
+	return b.manifest, nil
+}
+
+type job struct {
+	src       Source
+	options   Options
+	ledger    []migration.Record
+	files     []migration.Migration
+	objects   []schema.Object
+	before    *schema.Schema
+	selection *Selection
+	manifest  *snapshot.Manifest
+}
+
+// prepare reads what must be known before the view is opened.
+func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
+	b := &job{src: src}
+	if o != nil {
+		b.options = *o
+	}
+	if b.options.Jobs <= 0 {
+		b.options.Jobs = 2
+	}
+	if b.options.ID == "" {
+		id, err := snapshot.NewID(time.Now(), nil)
+		if err != nil {
+			return nil, err
+		}
+		b.options.ID = id
+	}
+	var err error
+	if b.before, err = src.DB.Inspect(ctx); err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", src.Name, err)
+	}
+	b.objects = b.before.Objects
+	if b.selection, err = Select(b.before, b.options.Rules); err != nil {
+		return nil, err
+	}
+	if src.Tool != nil {
+		if b.files, err = src.Tool.Source.Migrations(ctx); err != nil && !errors.Is(err, migration.ErrNone) {
+			return nil, fmt.Errorf("list the migrations of %s: %w", src.Tool.Name, err)
+		}
+		if b.ledger, err = b.records(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func (b *job) records(ctx context.Context) ([]migration.Record, error) {
+	records, err := b.src.Tool.Ledger.Records(ctx, b.src.DB, b.files)
+	if errors.Is(err, migration.ErrNoLedger) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read ledger %s: %w", b.src.Tool.Ledger.Table(), err)
+	}
+	return records, nil
+}
+
+// describe makes the manifest's head, and proves that nothing moved between the reading of the
+// catalog and the view.
+func (b *job) describe(ctx context.Context, view engine.View) error {
+	seen, err := view.Schema(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema in the view: %w", err)
+	}
+	if !slices.EqualFunc(b.before.Tables, seen.Tables, sameTable) {
+		return fmt.Errorf("database %s: %w; run it again", b.src.Name, ErrMoved)
+	}
+	info, err := b.src.Server.Stat(ctx, b.src.Name)
+	if err != nil {
+		return fmt.Errorf("describe database %s: %w", b.src.Name, err)
+	}
+	traits, point := b.src.Server.Traits(), view.Point()
+	b.manifest = &snapshot.Manifest{
+		ID: b.options.ID, Tool: b.options.Tool, Target: b.src.Target,
+		Engine: string(traits.Family), ServerVersion: traits.Version, ServerIdentity: traits.Identity,
+		Database: snapshot.Database(*info),
+		Started:  time.Now().UTC(),
+		Point:    snapshot.Point(point),
+		Excluded: b.selection.Excluded, Objects: b.objects,
+	}
+	for _, q := range seen.Sequences {
+		if q.Table == nil || b.chosen(*q.Table) {
+			b.manifest.Sequences = append(b.manifest.Sequences, q)
+		}
+	}
+	return b.describeLedger(ctx)
+}
+
+func (b *job) describeLedger(ctx context.Context) error {
+	tool := b.src.Tool
+	if tool == nil {
+		return nil
+	}
+	again, err := b.records(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.EqualFunc(b.ledger, again, func(x, y migration.Record) bool { return x.ID == y.ID && x.State == y.State }) {
+		return fmt.Errorf("ledger %s: a migration ran: %w; run it again", tool.Ledger.Table(), ErrMoved)
+	}
+	l := &snapshot.Ledger{Tool: tool.Name, Table: tool.Ledger.Table(), Recorded: string(migration.Position(b.files, b.ledger))}
+	for _, r := range b.ledger {
+		l.Records = append(l.Records, snapshot.Record{ID: string(r.ID), State: string(r.State), At: r.At, Raw: r.Raw})
+	}
+	for _, m := range b.files {
+		l.Files = append(l.Files, snapshot.MigrationFile{ID: string(m.ID), Title: m.Title, SHA256: m.Hash})
+	}
+	b.manifest.Ledger = l
+	return nil
+}
+
+func (b *job) chosen(n schema.Name) bool {
+	return slices.ContainsFunc(b.selection.Tables, func(t *schema.Table) bool { return t.Name == n })
+}
+
+// task is one chunk to be written.
+type task struct {
+	table *schema.Table
+	seq   int
+	part  engine.Range
+}
+
+// write dumps all tables and commits.
+func (b *job) write(ctx context.Context, w *snapshot.Writer, view engine.View) error {
+	tasks, err := b.plan(ctx, view)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex // guards chunks
+	chunks := make(map[schema.Name][]snapshot.Chunk, len(b.selection.Tables))
+	group, ctx2 := errgroup.WithContext(ctx)
+	group.SetLimit(b.options.Jobs)
+	for _, t := range tasks {
+		group.Go(func() error {
+			chunk, err := w.Chunk(ctx2, t.table.Name, t.seq, func(out io.Writer) (int64, error) {
+				return view.Dump(ctx2, out, t.table, t.part)
+			})
+			if err != nil {
+				return fmt.Errorf("dump table %s, chunk %d: %w", t.table.Name, t.seq, err)
+			}
+			if b.options.Progress != nil {
+				b.options.Progress(chunk.Rows, chunk.RawBytes)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			chunks[t.table.Name] = append(chunks[t.table.Name], chunk)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	b.tables(chunks)
+	if err := w.Put(ctx, "schema.sql", schemaText(b.manifest)); err != nil {
+		return err
+	}
+	b.manifest.Finished = time.Now().UTC()
+	return w.Commit(ctx, b.manifest)
+}
+
+// plan lists the chunks, those of the largest tables first, so that the last worker to end is not late.
+func (b *job) plan(ctx context.Context, view engine.View) ([]task, error) {
+	tables := slices.Clone(b.selection.Tables)
+	slices.SortStableFunc(tables, func(x, y *schema.Table) int { return int(min(max(y.Bytes-x.Bytes, -1), 1)) })
+	var tasks []task
+	for _, t := range tables {
+		ranges, err := view.Ranges(ctx, t, chunkBytes)
+		if err != nil {
+			return nil, fmt.Errorf("split table %s: %w", t.Name, err)
+		}
+		for seq, r := range ranges {
+			r.Where = b.selection.Where[t.Name]
+			tasks = append(tasks, task{t, seq, r})
+		}
+	}
+	return tasks, nil
+}
+
+func (b *job) tables(chunks map[schema.Name][]snapshot.Chunk) {
+	for _, t := range b.selection.Tables {
+		list := chunks[t.Name]
+		slices.SortFunc(list, func(x, y snapshot.Chunk) int { return x.Seq - y.Seq })
+		entry := snapshot.Table{Table: *t, Where: b.selection.Where[t.Name], Chunks: list}
+		for _, c := range list {
+			entry.Rows += c.Rows
+			entry.Digest = entry.Digest.Add(c.Digest)
+		}
+		b.manifest.Tables = append(b.manifest.Tables, entry)
+	}
+}
+
+// sameTable compares what a dump depends on; the server's estimates may differ.
+func sameTable(x, y schema.Table) bool {
+	return x.Name == y.Name && x.Kind == y.Kind && slices.Equal(x.Columns, y.Columns)
+}
+
+// schemaText writes the source's objects for people. It is the server's own wording, and in no
+// order that a client could run.
+func schemaText(m *snapshot.Manifest) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "-- Schema of database %s (%s %s), as the server describes it.\n-- For reading and comparing; a rebuild makes the schema from the migrations.\n", m.Database.Name, m.Engine, m.ServerVersion)
+	for _, o := range m.Objects {
+		fmt.Fprintf(&b, "\n-- %s %s\n%s\n", o.Kind, o.Name, strings.TrimRight(o.Def, "\n"))
+	}
+	return []byte(b.String())
+}

@@ -1,0 +1,252 @@
+// Package pipeline runs a list of stages with a journal, so that a run which was killed at
+// any instant can be taken up again.
+//
+// Each stage is written down as started, done, checked, and written down again with the proof
+// that the check saw. Taking a run up again repeats the last proof and compares; a stage that
+// was only started is checked first, and done again only where the check does not hold.
+// What a stage does and how it is proved is the caller's; the order of writing is kept here.
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mulligan/journal"
+)
+
+// Stage is one step of a pipeline.
+type Stage struct {
+	Name string
+	// Do changes the world. It may be run again after it was interrupted at any point. nil = nothing to do.
+	Do func(ctx context.Context) error
+	// Check proves what Do did, and changes nothing. Its proof goes into the journal as JSON.
+	Check func(ctx context.Context) (proof any, err error)
+	// Keep takes up a proof of an earlier process, where the stage is not done again. nil = nothing to take up.
+	Keep func(proof json.RawMessage) error
+	// Bound stages are checked again on every resume, and a proof that differs refuses the resume:
+	// the run is tied to what it says.
+	Bound bool
+	// Back names the stage to go back to when this one was interrupted, or its proof no longer holds.
+	// Empty = this stage itself.
+	Back string
+}
+
+// StageError says which stage failed. What was done before it is in the journal.
+type StageError struct {
+	Stage string
+	Err   error
+}
+
+// Error is "stage NAME: cause".
+func (e *StageError) Error() string { return "stage " + e.Stage + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *StageError) Unwrap() error { return e.Err }
+
+// ErrChanged tells that a run cannot go on, because what it is tied to is not what it was.
+var ErrChanged = errors.New("what the run is tied to has changed")
+
+// Outcome is how a stage ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Started Outcome = "started"
+	Done    Outcome = "done"
+	Kept    Outcome = "kept" // done by an earlier process, and still so
+	Broken  Outcome = "failed"
+)
+
+// Event tells what happens, as it happens.
+type Event struct {
+	Stage   string          `json:"stage"`
+	Outcome Outcome         `json:"outcome"`
+	Took    time.Duration   `json:"took,omitempty"`
+	Proof   json.RawMessage `json:"proof,omitempty"`
+	Err     error           `json:"-"`
+}
+
+// Run does the stages that the journal does not hold a proof for, in their order, and tells each
+// event to notify (nil = nobody). An error is a [*StageError]; a cancelled context is one that
+// wraps context.Canceled. The journal says the same, also where the process ended without a word.
+func Run(ctx context.Context, j *journal.Journal, stages []Stage, notify func(Event)) error {
+	if notify == nil {
+		notify = func(Event) {}
+	}
+	r := &runner{journal: j, stages: stages, notify: notify}
+	first, err := r.takeUp(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range stages[first:] {
+		if err := r.do(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type runner struct {
+	journal *journal.Journal
+	stages  []Stage
+	notify  func(Event)
+}
+
+// takeUp finds the first stage that is still to do, and hands the proofs of those before it to them.
+func (r *runner) takeUp(ctx context.Context) (first int, err error) {
+	proofs, started := History(r.journal.Entries())
+	k := 0
+	for k < len(r.stages) && proofs[r.stages[k].Name] != nil {
+		k++
+	}
+	for i, s := range r.stages[:k] {
+		again := s.Bound || i == k-1
+		holds, err := r.keep(ctx, s, proofs[s.Name], again)
+		if err != nil {
+			return 0, err
+		}
+		if !holds {
+			return r.back(s), nil
+		}
+	}
+	if k == len(r.stages) || !started[r.stages[k].Name] {
+		return k, nil
+	}
+	s := r.stages[k]
+	begin := time.Now()
+	if proof, err := s.Check(ctx); err == nil {
+		return k + 1, r.checkpoint(s, proof, begin)
+	} else if ctx.Err() != nil {
+		return 0, r.fail(s, errors.Join(ctx.Err(), err))
+	}
+	return r.back(s), nil
+}
+
+// keep takes up one stage's proof; holds tells whether it is still true.
+func (r *runner) keep(ctx context.Context, s Stage, proof json.RawMessage, again bool) (holds bool, err error) {
+	if s.Keep != nil {
+		if err := s.Keep(proof); err != nil {
+			return false, &StageError{s.Name, fmt.Errorf("take up the recorded proof: %w", err)}
+		}
+	}
+	if again {
+		now, err := s.Check(ctx)
+		if ctx.Err() != nil {
+			return false, r.fail(s, ctx.Err())
+		}
+		same := err == nil && sameProof(proof, now)
+		switch {
+		case s.Bound && err != nil:
+			return false, &StageError{s.Name, fmt.Errorf("%w: %w", ErrChanged, err)}
+		case s.Bound && !same:
+			return false, &StageError{s.Name, fmt.Errorf("%w: the journal's proof is not what is seen now", ErrChanged)}
+		case !same:
+			return false, nil
+		}
+	}
+	r.notify(Event{Stage: s.Name, Outcome: Kept, Proof: proof})
+	return true, nil
+}
+
+func (r *runner) do(ctx context.Context, s Stage) error {
+	if err := ctx.Err(); err != nil {
+		return r.fail(s, err)
+	}
+	if err := r.journal.Append(journal.KindStart, s.Name, nil); err != nil {
+		return &StageError{s.Name, err}
+	}
+	r.notify(Event{Stage: s.Name, Outcome: Started})
+	begin := time.Now()
+	if s.Do != nil {
+		if err := s.Do(ctx); err != nil {
+			return r.fail(s, interrupted(ctx, err))
+		}
+	}
+	proof, err := s.Check(ctx)
+	if err != nil {
+		return r.fail(s, interrupted(ctx, err))
+	}
+	return r.checkpoint(s, proof, begin)
+}
+
+func (r *runner) checkpoint(s Stage, proof any, begin time.Time) error {
+	data, err := json.Marshal(proof)
+	if err == nil {
+		err = r.journal.Append(journal.KindCheckpoint, s.Name, json.RawMessage(data))
+	}
+	if err != nil {
+		return &StageError{s.Name, fmt.Errorf("write the checkpoint: %w", err)}
+	}
+	r.notify(Event{Stage: s.Name, Outcome: Done, Took: time.Since(begin), Proof: data})
+	return nil
+}
+
+func (r *runner) fail(s Stage, cause error) error {
+	err := &StageError{s.Name, cause}
+	r.notify(Event{Stage: s.Name, Outcome: Broken, Err: cause})
+	note := map[string]string{"error": cause.Error()}
+	if jerr := r.journal.Append(journal.KindFailed, s.Name, note); jerr != nil {
+		return errors.Join(err, jerr)
+	}
+	return err
+}
+
+func (r *runner) back(s Stage) int {
+	name := s.Name
+	if s.Back != "" {
+		name = s.Back
+	}
+	return slices.IndexFunc(r.stages, func(o Stage) bool { return o.Name == name })
+}
+
+// interrupted makes sure that a cancelled context is seen as such, whatever a driver made of it.
+func interrupted(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w (%w)", cause, err)
+	}
+	return err
+}
+
+// History reads a journal's entries: the newest proof of each stage that is still valid, and the
+// stages that were started after it. Starting a stage takes back its own proof and those of every
+// stage that was done after it.
+func History(entries []journal.Entry) (proofs map[string]json.RawMessage, started map[string]bool) {
+	proofs, started = map[string]json.RawMessage{}, map[string]bool{}
+	var order []string
+	for _, e := range entries {
+		switch e.Kind {
+		case journal.KindStart:
+			if i := slices.Index(order, e.Stage); i >= 0 {
+				for _, name := range order[i:] {
+					delete(proofs, name)
+					delete(started, name)
+				}
+				order = order[:i]
+			}
+			order = append(order, e.Stage)
+			started[e.Stage] = true
+		case journal.KindCheckpoint:
+			proofs[e.Stage] = e.Data
+			delete(started, e.Stage)
+		default: // headers, notes and failures change nothing
+		}
+	}
+	return proofs, started
+}
+
+func sameProof(recorded json.RawMessage, now any) bool {
+	data, err := json.Marshal(now)
+	if err != nil {
+		return false
+	}
+	var a, b bytes.Buffer
+	if json.Compact(&a, recorded) != nil || json.Compact(&b, data) != nil {
+		return false
+	}
+	return bytes.Equal(a.Bytes(), b.Bytes())
+}

@@ -1,0 +1,235 @@
+package rebuild
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"mulligan/backup"
+	"mulligan/engine"
+	"mulligan/journal"
+	"mulligan/migration"
+	"mulligan/restore"
+	"mulligan/schema"
+	"mulligan/snapshot"
+)
+
+// ErrStrategy tells that a strategy cannot be taken here.
+var ErrStrategy = errors.New("the strategy cannot be taken here")
+
+// Plan is what a run would do. Making one changes nothing.
+type Plan struct {
+	Command    string             `json:"command"`
+	Target     string             `json:"target"`
+	Engine     engine.Family      `json:"engine"`
+	Version    string             `json:"server_version"`
+	Database   string             `json:"database"`
+	Sessions   int                `json:"sessions"`
+	Strategy   restore.Strategy   `json:"strategy"`
+	Next       string             `json:"next"`
+	Aside      string             `json:"aside"`
+	Tool       string             `json:"tool"`
+	Bootstrap  bool               `json:"bootstrap"`
+	Ledger     string             `json:"ledger"`
+	Records    int                `json:"records"`
+	Recorded   migration.ID       `json:"recorded"` // position that the ledger tells
+	Migrations []migration.Status `json:"migrations"`
+	Carried    []PlannedTable     `json:"carried"`
+	Pulled     []schema.Name      `json:"pulled,omitempty"` // carried only because a carried table needs them
+	Left       []PlannedTable     `json:"left_behind"`      // made empty by the migrations, if they make them
+	Warnings   []string           `json:"warnings,omitempty"`
+}
+
+// PlannedTable is one table of a plan.
+type PlannedTable struct {
+	Name schema.Name `json:"table"`
+	Rows int64       `json:"rows"` // the server's estimate; -1 = unknown
+	Rule string      `json:"rule,omitempty"`
+}
+
+// RowsCarried is the server's estimate of all rows that the run takes along.
+func (p *Plan) RowsCarried() (n int64) {
+	for _, t := range p.Carried {
+		n += max(t.Rows, 0)
+	}
+	return n
+}
+
+// Pending lists the migrations on disk that the ledger does not call applied.
+func (p *Plan) Pending() []migration.Status {
+	var list []migration.Status
+	for _, s := range p.Migrations {
+		if s.Verdict == migration.VerdictPending || s.Verdict == migration.VerdictDirty {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// MakePlan looks at everything that a run needs, and changes nothing.
+// Errors: whatever would stop the run later and can be known now.
+func (r *Run) MakePlan(ctx context.Context) (*Plan, error) {
+	h, traits := r.Header, r.Server.Traits()
+	p := &Plan{
+		Command: h.Command, Target: h.Target, Engine: traits.Family, Version: traits.Version, Database: h.Database,
+		Strategy: h.Strategy, Next: h.Next, Aside: h.Aside, Tool: r.Tool.Name, Bootstrap: r.Tool.Bootstrap != nil,
+		Ledger: r.Tool.Ledger.Table().String(),
+	}
+	if _, ok := r.Server.(engine.Renamer); !ok {
+		return nil, fmt.Errorf("strategy %s on %s: %w: databases cannot be renamed", h.Strategy, traits.Family, ErrStrategy)
+	}
+	files, err := r.Tool.Source.Migrations(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the migrations of %s: %w", r.Tool.Name, err)
+	}
+	if at := h.Options.At; at != "" && migration.Index(files, at) < 0 {
+		return nil, fmt.Errorf("position %s: no such migration on disk; the last is %s", at, files[len(files)-1].ID)
+	}
+	p.Migrations = migration.Compare(files, nil)
+	if h.Command == CommandRestore {
+		return p, r.planRestore(ctx, p, files)
+	}
+	return p, r.planDatabase(ctx, p, files)
+}
+
+func (r *Run) planDatabase(ctx context.Context, p *Plan, files []migration.Migration) error {
+	info, err := r.Server.Stat(ctx, p.Database)
+	if err != nil {
+		return err
+	}
+	p.Sessions = info.Sessions
+	db, err := r.Server.Open(ctx, p.Database)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	s, err := db.Inspect(ctx)
+	if err != nil {
+		return fmt.Errorf("inspect database %s: %w", p.Database, err)
+	}
+	sel, err := backup.Select(s, r.Header.Rules)
+	if err != nil {
+		return err
+	}
+	found, err := backup.Ledger(sel.Ledgers, r.Tool.Name, r.Tool.Ledger.Table(), r.LedgerGiven)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", p.Database, err)
+	}
+	var records []migration.Record
+	if found != nil {
+		p.Ledger = found.Table.String()
+		if records, err = r.Tool.Ledger.Records(ctx, db, files); err != nil && !errors.Is(err, migration.ErrNoLedger) {
+			return fmt.Errorf("read ledger %s: %w", found.Table, err)
+		}
+	} else {
+		p.Warnings = append(p.Warnings, "there is no ledger: the position is found from the schema alone")
+	}
+	p.Records, p.Recorded, p.Migrations = len(records), migration.Position(files, records), migration.Compare(files, records)
+	p.tables(s, sel)
+	return nil
+}
+
+func (p *Plan) tables(s *schema.Schema, sel *backup.Selection) {
+	p.Pulled = sel.Pulled
+	for _, t := range sel.Tables {
+		if t.Name.String() != p.Ledger {
+			p.Carried = append(p.Carried, PlannedTable{Name: t.Name, Rows: t.Rows})
+		}
+	}
+	for _, e := range sel.Excluded {
+		rows := int64(-1)
+		if t := s.Table(e.Name); t != nil {
+			rows = t.Rows
+		}
+		p.Left = append(p.Left, PlannedTable{Name: e.Name, Rows: rows, Rule: e.Rule})
+	}
+}
+
+func (r *Run) planRestore(ctx context.Context, p *Plan, files []migration.Migration) error {
+	reader, err := snapshot.Open(ctx, r.Store, r.Header.Source, r.Header.Snapshot)
+	if err != nil {
+		return err
+	}
+	m := reader.Manifest()
+	if m.Engine != string(p.Engine) {
+		return fmt.Errorf("snapshot %s is of %s, the server is %s: restore it into a server of its own kind: %w",
+			m.ID, engine.Family(m.Engine), p.Engine, errors.ErrUnsupported)
+	}
+	var records []migration.Record
+	if m.Ledger != nil {
+		for _, rec := range m.Ledger.Records {
+			records = append(records, migration.Record{ID: migration.ID(rec.ID), State: migration.State(rec.State)})
+		}
+	}
+	p.Records, p.Recorded, p.Migrations = len(records), migration.Position(files, records), migration.Compare(files, records)
+	for _, t := range m.Tables {
+		if m.Ledger == nil || t.Name != m.Ledger.Table {
+			p.Carried = append(p.Carried, PlannedTable{Name: t.Name, Rows: t.Rows})
+		}
+	}
+	for _, e := range m.Excluded {
+		p.Left = append(p.Left, PlannedTable{Name: e.Name, Rows: -1, Rule: e.Rule})
+	}
+	if !r.Header.Replace {
+		return nil
+	}
+	info, err := r.Server.Stat(ctx, p.Database)
+	if err == nil {
+		p.Sessions = info.Sessions
+	}
+	return err
+}
+
+// preflight makes the plan, and proves the one thing that a plan cannot know: that a database may be made.
+func (r *Run) preflight(ctx context.Context) error {
+	plan, err := r.MakePlan(ctx)
+	if err != nil {
+		return err
+	}
+	r.plan = plan
+	if err := r.journal.Append(journal.KindNote, planNote, plan); err != nil {
+		return err
+	}
+	var like *engine.Info
+	if r.Header.Replace {
+		if like, err = r.Server.Stat(ctx, r.Header.Database); err != nil {
+			return err
+		}
+	}
+	probe := engine.ScratchName(r.Header.Database, "p"+r.Header.Run.Run(), r.Server.Traits().NameLimit)
+	scratch, err := engine.NewScratch(ctx, r.Server, probe, like)
+	if err != nil {
+		return fmt.Errorf("make a database beside %s: %w", r.Header.Database, err)
+	}
+	return scratch.Drop(context.WithoutCancel(ctx))
+}
+
+// binding is what a run is tied to: a resume on anything else is refused.
+type binding struct {
+	Server     string           `json:"server"`
+	Database   string           `json:"database"`
+	Strategy   restore.Strategy `json:"strategy"`
+	Tool       string           `json:"tool"`
+	Migrations int              `json:"migrations"`
+	Files      string           `json:"files"` // hash over all ids and file hashes, in order
+}
+
+func (r *Run) checkBinding(ctx context.Context) (any, error) {
+	files, err := r.Tool.Source.Migrations(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the migrations of %s: %w", r.Tool.Name, err)
+	}
+	h := sha256.New()
+	for _, m := range files {
+		fmt.Fprintf(h, "%q %s\n", m.ID, m.Hash)
+	}
+	if identity := r.Server.Traits().Identity; identity != r.Header.Server {
+		return nil, fmt.Errorf("the run began on server %s, this is server %s", r.Header.Server, identity)
+	}
+	return binding{
+		Server: r.Header.Server, Database: r.Header.Database, Strategy: r.Header.Strategy, Tool: r.Tool.Name,
+		Migrations: len(files), Files: hex.EncodeToString(h.Sum(nil)),
+	}, nil
+}

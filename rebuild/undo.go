@@ -1,0 +1,94 @@
+package rebuild
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"mulligan/engine"
+	"mulligan/journal"
+)
+
+// Undo takes a run back. Before the swap that means: the unfinished database goes, and an old one that was
+// set aside gets its name back. After the swap the old database gets its name back, and the new one is kept
+// under the name that Undo returns, since rows may have been written to it since. It may be called again
+// after it was interrupted.
+func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err error) {
+	r.prepare()
+	if locker, ok := r.Server.(engine.Locker); ok {
+		unlock, err := locker.Lock(ctx, r.Header.Database)
+		if err != nil {
+			return "", fmt.Errorf("lock database %s: %w", r.Header.Database, err)
+		}
+		defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	}
+	if err := j.Append(journal.KindStart, undoneStage, nil); err != nil {
+		return "", err
+	}
+	if kept, err = r.takeBack(ctx); err != nil {
+		return "", errors.Join(err, j.Append(journal.KindFailed, undoneStage, map[string]string{"error": err.Error()}))
+	}
+	return kept, j.Append(journal.KindEnd, undoneStage, map[string]string{"kept": kept})
+}
+
+// takeBack decides by the names that exist, so that it does not matter where an earlier attempt ended.
+func (r *Run) takeBack(ctx context.Context) (kept string, err error) {
+	h := r.Header
+	kept = engine.AsideName(h.Database, "new_"+h.Run.Run(), r.Server.Traits().NameLimit)
+	name, err := r.exists(ctx, h.Database)
+	if err != nil {
+		return "", err
+	}
+	aside, err := r.exists(ctx, h.Aside)
+	if err != nil {
+		return "", err
+	}
+	renamer, ok := r.Server.(engine.Renamer)
+	if !ok {
+		return "", fmt.Errorf("undo: %w on %s", errors.ErrUnsupported, h.Family)
+	}
+	if h.Replace && aside {
+		if err := r.evict(ctx); err != nil {
+			return "", err
+		}
+		moves := []engine.Move{{From: h.Database, To: kept}, {From: h.Aside, To: h.Database}}
+		if !name {
+			moves = moves[1:]
+		}
+		if err := renamer.Rename(ctx, moves...); err != nil {
+			return "", fmt.Errorf("give database %s its name back (it is called %s): %w", h.Database, h.Aside, err)
+		}
+	}
+	if engine.IsScratchName(h.Next) {
+		scratch, err := engine.AdoptScratch(r.Server, h.Next)
+		if err != nil {
+			return "", err
+		}
+		if err := scratch.Drop(ctx); err != nil {
+			return "", err
+		}
+	}
+	if there, err := r.exists(ctx, kept); err != nil || !there {
+		return "", err
+	}
+	return kept, nil
+}
+
+func (r *Run) exists(ctx context.Context, name string) (bool, error) {
+	_, err := r.Server.Stat(ctx, name)
+	if errors.Is(err, engine.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (r *Run) evict(ctx context.Context) error {
+	evicter, ok := r.Server.(engine.Evicter)
+	if !ok || !r.Header.Options.Evict {
+		return nil
+	}
+	if there, err := r.exists(ctx, r.Header.Database); err != nil || !there {
+		return err
+	}
+	return evicter.Evict(ctx, r.Header.Database)
+}

@@ -1,0 +1,179 @@
+package restore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	"mulligan/engine"
+	"mulligan/snapshot"
+)
+
+// createProof is what create saw.
+type createProof struct {
+	Database   string            `json:"database"`
+	SetAside   string            `json:"set_aside,omitempty"` // where the old one is; empty = still under its own name
+	Properties map[string]string `json:"properties,omitempty"`
+}
+
+// create makes the new empty database, and before it throws away what an interrupted attempt left.
+func (b *Build) create(ctx context.Context) error {
+	if b.Strategy == InPlace {
+		if err := b.setAside(ctx, b.verified); err != nil {
+			return err
+		}
+	}
+	if err := b.discardNext(ctx); err != nil {
+		return err
+	}
+	if err := b.Server.Create(ctx, b.Next, b.Like); err != nil {
+		return fmt.Errorf("create database %s: %w", b.Next, err)
+	}
+	return nil
+}
+
+func (b *Build) checkCreate(ctx context.Context) (any, error) {
+	info, err := b.Server.Stat(ctx, b.Next)
+	if err != nil {
+		return nil, err
+	}
+	db, err := b.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := db.Inspect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", b.Next, err)
+	}
+	if len(s.Tables) > 0 {
+		return nil, fmt.Errorf("database %s is not empty: it has table %s", b.Next, s.Tables[0].Name)
+	}
+	if b.Like != nil && !maps.Equal(b.Like.Properties, info.Properties) {
+		return nil, fmt.Errorf("database %s is not like the old one: %v, was %v", b.Next, info.Properties, b.Like.Properties)
+	}
+	proof := createProof{Database: b.Next, Properties: info.Properties}
+	if b.Strategy == InPlace {
+		if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
+			return nil, fmt.Errorf("the old database, set aside as %s: %w", b.Aside, err)
+		}
+		proof.SetAside = b.Aside
+	}
+	return proof, nil
+}
+
+func (b *Build) keepCreate(data json.RawMessage) error {
+	var p createProof
+	if err := json.Unmarshal(data, &p); err != nil {
+		return err
+	}
+	if p.Database != b.Next {
+		return fmt.Errorf("the journal built database %s, this run builds %s", p.Database, b.Next)
+	}
+	return nil
+}
+
+// setAside gives the old database its other name, unless that was done before.
+// The key says that its rows are safe; that they have not changed since is checked here.
+func (b *Build) setAside(ctx context.Context, key *snapshot.Verified) error {
+	switch _, err := b.Server.Stat(ctx, b.Aside); {
+	case err == nil:
+		return b.unchangedAside(ctx)
+	case !errors.Is(err, engine.ErrNotExist):
+		return err
+	}
+	if key == nil {
+		return errors.New("restore: internal error: a database is set aside without a verified snapshot")
+	}
+	renamer, ok := b.Server.(engine.Renamer)
+	if !ok {
+		return fmt.Errorf("set database %s aside: %w on %s", b.Name, errors.ErrUnsupported, b.Server.Traits().Family)
+	}
+	if err := b.free(ctx, b.Name); err != nil {
+		return err
+	}
+	if err := renamer.Rename(ctx, engine.Move{From: b.Name, To: b.Aside}); err != nil {
+		return fmt.Errorf("set database %s aside as %s: %w", b.Name, b.Aside, err)
+	}
+	return b.unchangedAside(ctx)
+}
+
+// unchangedAside proves that the set-aside database still holds the snapshot's rows. Under its other name
+// no application writes to it, so what is equal now stays equal. Where it is not, it gets its name back.
+func (b *Build) unchangedAside(ctx context.Context) error {
+	err := b.unchanged(ctx, b.Aside)
+	if err == nil {
+		return nil
+	}
+	after, cancel := cleanup(ctx)
+	defer cancel()
+	if _, serr := b.Server.Stat(after, b.Name); serr == nil {
+		return err // in place, taken up again: something stands under the name already
+	}
+	if rerr := b.Server.(engine.Renamer).Rename(after, engine.Move{From: b.Aside, To: b.Name}); rerr != nil {
+		return errors.Join(err, fmt.Errorf("give database %s its name back (it is called %s): %w", b.Name, b.Aside, rerr))
+	}
+	return err
+}
+
+// free makes sure that nobody is connected to a database, ending sessions only where that was asked for.
+func (b *Build) free(ctx context.Context, name string) error {
+	if evicter, ok := b.Server.(engine.Evicter); ok && b.Options.Evict {
+		if err := evicter.Evict(ctx, name); err != nil {
+			return fmt.Errorf("end the sessions of database %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// discardNext throws the half-built database away. In place it stands under the target's own name, and is
+// a scratch only because the old one is known to be set aside: it is renamed first, so that only a database
+// with a scratch's name is ever dropped.
+func (b *Build) discardNext(ctx context.Context) error {
+	if err := b.closeNext(); err != nil {
+		return err
+	}
+	name := b.Next
+	if !engine.IsScratchName(name) {
+		if _, err := b.Server.Stat(ctx, name); errors.Is(err, engine.ErrNotExist) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
+			return fmt.Errorf("database %s is not thrown away, since the old one is not set aside as %s: %w", name, b.Aside, err)
+		}
+		moved := engine.ScratchName(b.Name, b.Snapshot.Run(), b.Server.Traits().NameLimit)
+		if err := b.Server.(engine.Renamer).Rename(ctx, engine.Move{From: name, To: moved}); err != nil {
+			return fmt.Errorf("move the unfinished database %s out of the way: %w", name, err)
+		}
+		name = moved
+	}
+	scratch, err := engine.AdoptScratch(b.Server, name)
+	if err != nil {
+		return err
+	}
+	return scratch.Drop(ctx)
+}
+
+// Abandon brings back what was before the run, as far as the run had got: the unfinished database goes,
+// and an old one that was set aside gets its name back. It must not be called after the swap.
+func (b *Build) Abandon(ctx context.Context) error {
+	if b.Strategy == InPlace {
+		if _, err := b.Server.Stat(ctx, b.Aside); errors.Is(err, engine.ErrNotExist) {
+			return nil // it was never set aside
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := b.discardNext(ctx); err != nil {
+		return err
+	}
+	if b.Strategy == InPlace {
+		if err := b.Server.(engine.Renamer).Rename(ctx, engine.Move{From: b.Aside, To: b.Name}); err != nil {
+			return fmt.Errorf("give database %s its name back (it is called %s): %w", b.Name, b.Aside, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"mulligan/engine"
+	"mulligan/migration"
+	"mulligan/schema"
+	"mulligan/snapshot"
+)
+
+// proofBytes is about how much of a table on disk one reader digests at a time.
+const proofBytes = 64 << 20
+
+// schemaProof is what compare-schema saw.
+type schemaProof struct {
+	Equal    bool            `json:"equal"`
+	NameOnly []schema.Change `json:"name_only,omitempty"` // constraints and indexes that are called differently and are the same
+	New      []schema.Change `json:"new,omitempty"`       // made by migrations, absent in the old database
+	Drift    []schema.Change `json:"drift,omitempty"`     // in the old database, and not carried over
+	Accepted bool            `json:"accepted,omitempty"`
+}
+
+// checkSchema compares the replayed schema with the old one. What the old one has and the migrations
+// do not make would be lost: that needs the user's word.
+func (b *Build) checkSchema(ctx context.Context) (any, error) {
+	db, err := b.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := db.Inspect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", b.Next, err)
+	}
+	changes, names := schema.SplitNames(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
+	p := schemaProof{Equal: len(changes) == 0, NameOnly: names, Accepted: b.Options.AcceptDrift || b.Options.Newest}
+	for _, c := range changes {
+		if c.Old == "" {
+			p.New = append(p.New, c)
+		} else {
+			p.Drift = append(p.Drift, c)
+		}
+	}
+	if len(p.Drift) > 0 && !p.Accepted {
+		return nil, driftError(p.Drift)
+	}
+	return p, nil
+}
+
+func driftError(drift []schema.Change) error {
+	const most = 12
+	var lines []string
+	for i, c := range drift {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("and %d more", len(drift)-most))
+			break
+		}
+		lines = append(lines, c.String())
+	}
+	return fmt.Errorf("%w, and it would not be carried over:\n  %s", ErrDrift, strings.Join(lines, "\n  "))
+}
+
+// oldSchema is the source's schema as the manifest holds it, without its ledgers.
+func (b *Build) oldSchema() *schema.Schema {
+	m := b.manifest()
+	s := &schema.Schema{Objects: m.Objects, Sequences: m.Sequences}
+	for _, t := range m.Tables {
+		s.Tables = append(s.Tables, t.Table)
+	}
+	for _, e := range m.Excluded {
+		s.Tables = append(s.Tables, schema.Table{Name: e.Name})
+	}
+	return s.Without(b.isLedger)
+}
+
+// dataProof is what compare-data saw.
+type dataProof struct {
+	Tables map[string]snapshot.Digest `json:"tables"`
+	Rows   int64                      `json:"rows"`
+}
+
+// checkData reads every loaded table back, and compares count and digest with what the snapshot holds.
+func (b *Build) checkData(ctx context.Context) (any, error) {
+	db, err := b.next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(b.layout) == 0 {
+		s, err := db.Inspect(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("inspect database %s: %w", b.Next, err)
+		}
+		if _, err := b.place(s); err != nil {
+			return nil, err
+		}
+	}
+	var tables []part
+	for _, t := range b.carried() {
+		tables = append(tables, part{table: b.layout[t.Name].asTable(), want: b.loaded.Tables[t.Name.String()]})
+	}
+	wrong, err := b.digests(ctx, db, "compare-data", tables)
+	if err != nil {
+		return nil, err
+	}
+	if len(wrong) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrData, strings.Join(wrong, "; "))
+	}
+	return dataProof{Tables: b.loaded.Tables, Rows: b.loaded.Rows}, nil
+}
+
+// unchanged proves that the tables of a database still hold what the snapshot took from them.
+func (b *Build) unchanged(ctx context.Context, name string) (err error) {
+	db, err := b.Server.Open(ctx, name)
+	if err != nil {
+		return fmt.Errorf("open database %s: %w", name, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	m := b.manifest()
+	var tables []part
+	for i := range m.Tables {
+		t := &m.Tables[i]
+		tables = append(tables, part{table: &t.Table, want: t.Digest, where: t.Where})
+	}
+	wrong, err := b.digests(ctx, db, "swap", tables)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("%w: %s", ErrWritten, strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+// part is one table to be digested.
+type part struct {
+	table *schema.Table
+	where string
+	want  snapshot.Digest
+}
+
+// digests reads tables in one consistent view and says which are not what they should be.
+func (b *Build) digests(ctx context.Context, db engine.DB, stage string, tables []part) (wrong []string, err error) {
+	view, err := db.View(ctx, b.jobs())
+	if err != nil {
+		return nil, fmt.Errorf("open a consistent view: %w", err)
+	}
+	defer func() { err = errors.Join(err, view.Close()) }()
+	sums := make([][]snapshot.Digest, len(tables))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(b.jobs())
+	for i, t := range tables {
+		ranges, err := view.Ranges(ctx, t.table, proofBytes)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("split table %s: %w", t.table.Name, err), group.Wait())
+		}
+		sums[i] = make([]snapshot.Digest, len(ranges))
+		for k, r := range ranges {
+			r.Where = t.where
+			group.Go(func() error {
+				d, err := digest(ctx, view, t.table, r)
+				if err != nil {
+					return fmt.Errorf("read table %s back: %w", t.table.Name, err)
+				}
+				sums[i][k] = d
+				b.progress(stage, d.Rows, 0, b.rowsCarried())
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i, t := range tables {
+		var sum snapshot.Digest
+		for _, d := range sums[i] {
+			sum = sum.Add(d)
+		}
+		if sum != t.want {
+			wrong = append(wrong, fmt.Sprintf("table %s has %s, the snapshot %s", t.table.Name, sum, t.want))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong, nil
+}
+
+func digest(ctx context.Context, view engine.View, t *schema.Table, r engine.Range) (snapshot.Digest, error) {
+	d := snapshot.NewDigester()
+	n, err := view.Dump(ctx, d, t, r)
+	if err != nil {
+		return snapshot.Digest{}, err
+	}
+	sum, err := d.Sum()
+	if err == nil && sum.Rows != n {
+		err = fmt.Errorf("%w: %d lines, but the server says %d rows", ErrData, sum.Rows, n)
+	}
+	return sum, err
+}
+
+// advanceProof is what advance saw.
+type advanceProof struct {
+	Ran    []string `json:"ran"`    // migrations that ran with the rows in place
+	Ledger int      `json:"ledger"` // migrations that the ledger holds, all of those on disk
+}
+
+// advance runs the migrations after the position, with the rows in place.
+func (b *Build) advance(ctx context.Context) error {
+	files, err := b.migrations(ctx)
+	if err != nil {
+		return err
+	}
+	if b.replayed.Pending == 0 {
+		return nil
+	}
+	return b.runTo(ctx, len(files)-1)
+}
+
+func (b *Build) checkAdvance(ctx context.Context) (any, error) {
+	files, err := b.migrations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.ledgerHolds(ctx, len(files)-1); err != nil {
+		return nil, err
+	}
+	p := advanceProof{Ran: []string{}, Ledger: len(files)}
+	for _, m := range files[migration.Index(files, b.replayed.Position)+1:] {
+		p.Ran = append(p.Ran, string(m.ID))
+	}
+	return p, nil
+}
