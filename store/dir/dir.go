@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"mulligan/store"
@@ -29,7 +30,12 @@ import (
 const tmp = ".tmp"
 
 // Store is a folder. It is safe for concurrent use and needs no close.
-type Store struct{ root string }
+type Store struct {
+	root string
+
+	mu      sync.Mutex      // guards durable
+	durable map[string]bool // folders whose names this process has made durable
+}
 
 var _ store.Store = (*Store)(nil)
 
@@ -39,7 +45,7 @@ func Open(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
-	s := &Store{root: root}
+	s := &Store{root: root, durable: make(map[string]bool)}
 	if err := makeFolders(filepath.Join(root, tmp)); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -85,11 +91,11 @@ func (s *Store) put(ctx context.Context, path string, r io.ReadSeeker) (err erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return publish(t.file.Name(), path)
+	return s.publish(t.file.Name(), path)
 }
 
 // publish gives a finished file its name for good.
-func publish(from, to string) error {
+func (s *Store) publish(from, to string) error {
 	// A Delete elsewhere may take the folder away as empty between making and using it.
 	for range 100 {
 		if err := makeFolders(filepath.Dir(to)); err != nil {
@@ -102,9 +108,32 @@ func publish(from, to string) error {
 		if err != nil {
 			return plain(err)
 		}
-		return syncFolder(filepath.Dir(to))
+		return s.settle(filepath.Dir(to))
 	}
 	return fmt.Errorf("its folder vanishes again and again: %w", fs.ErrNotExist)
+}
+
+// settle makes the names in a folder durable, and once its own name and those of its parents: another
+// process may have made them and not have synced them yet.
+func (s *Store) settle(folder string) error {
+	if err := syncFolder(folder); err != nil {
+		return err
+	}
+	for ; folder != s.root; folder = filepath.Dir(folder) {
+		s.mu.Lock()
+		done := s.durable[folder]
+		s.mu.Unlock()
+		if done {
+			return nil
+		}
+		if err := syncFolder(filepath.Dir(folder)); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.durable[folder] = true
+		s.mu.Unlock()
+	}
+	return nil
 }
 
 // name links from to to, or renames it where there are no links. Neither replaces.
@@ -243,6 +272,9 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 		return fmt.Errorf("delete blob %s: %w", name, err)
 	}
 	for parent := filepath.Dir(path); parent != s.root; parent = filepath.Dir(parent) {
+		s.mu.Lock()
+		delete(s.durable, parent)
+		s.mu.Unlock()
 		if os.Remove(parent) != nil {
 			break // not empty
 		}
