@@ -1,0 +1,75 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"mulligan/engine"
+	"mulligan/schema"
+)
+
+// DB is one open database. Its queries run in our own sessions (see the package's comment).
+type DB struct {
+	*sql.DB
+	server *Server
+	name   string
+}
+
+var _ engine.DB = (*DB)(nil)
+
+// Family tells MySQL from MariaDB.
+func (db *DB) Family() engine.Family { return db.server.traits.Family }
+
+// Session opens a connection of its own, with the server's own settings.
+func (db *DB) Session(ctx context.Context) (engine.Session, error) {
+	pool, err := db.server.plainPool(db.name)
+	if err != nil {
+		return nil, fmt.Errorf("open a session on database %s: %w", db.name, err)
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open a session on database %s: %w", db.name, mapped(err)), pool.Close())
+	}
+	return &Session{Conn: conn, pool: pool, family: db.Family()}, nil
+}
+
+// Inspect reads the schema. Users, grants and the database's own properties are no part of it.
+func (db *DB) Inspect(ctx context.Context) (*schema.Schema, error) {
+	s, err := db.inspect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", db.name, mapped(err))
+	}
+	return s, nil
+}
+
+func (db *DB) inspect(ctx context.Context) (*schema.Schema, error) {
+	s, err := readTables(ctx, db.DB, db.Family(), db.name)
+	if err == nil {
+		s.Objects, err = db.objects(ctx, s)
+	}
+	return s, err
+}
+
+// Session is one connection with the server's own settings. What is left of it when it is closed is
+// not used again.
+type Session struct {
+	*sql.Conn
+	pool   *sql.DB
+	family engine.Family
+}
+
+var _ engine.Session = (*Session)(nil)
+
+// Family tells MySQL from MariaDB.
+func (s *Session) Family() engine.Family { return s.family }
+
+// Close ends the connection.
+func (s *Session) Close() error {
+	err := s.Conn.Close()
+	if errors.Is(err, sql.ErrConnDone) {
+		err = nil
+	}
+	return errors.Join(err, s.pool.Close())
+}

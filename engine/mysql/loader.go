@@ -1,0 +1,133 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"mulligan/engine"
+	"mulligan/schema"
+)
+
+// Loader fills tables by LOAD DATA LOCAL, or by INSERT statements where the server does not allow that;
+// [Loader.Notes] says so. It takes the tables' triggers off and lets foreign keys go unchecked until Finish.
+//
+// A table whose storage engine has no transactions cannot give back the rows of a load that failed: after one,
+// the loader refuses that table and Finish, and only a new Loader, which empties it, makes it whole.
+type Loader struct {
+	db       *DB
+	pool     *sql.DB // sessions that check no foreign keys
+	tables   []*schema.Table
+	triggers []code
+	local    bool // LOAD DATA LOCAL is allowed
+	packet   int  // max_allowed_packet, in bytes
+	noUndo   map[string]bool
+
+	mu     sync.Mutex // guards broken and closed
+	broken map[string]bool
+	closed bool
+}
+
+var _ engine.Loader = (*Loader)(nil)
+
+// Loader makes the tables ready: takes their triggers off and empties them. Indexes stay.
+func (db *DB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
+	settings := ownSettings(db.Family())
+	settings["foreign_key_checks"] = "0"
+	if db.Family() == engine.MariaDB {
+		settings["system_versioning_alter_history"] = "KEEP"
+	}
+	pool, err := db.server.pool(db.name, settings)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the load of database %s: %w", db.name, err)
+	}
+	l := &Loader{db: db, pool: pool, tables: slices.Clone(tables), broken: map[string]bool{}, noUndo: map[string]bool{}}
+	if err := l.prepare(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare the load of database %s: %w", db.name, mapped(err)), l.Close())
+	}
+	return l, nil
+}
+
+func (l *Loader) prepare(ctx context.Context) error {
+	if err := l.pool.QueryRowContext(ctx, "SELECT @@local_infile, @@max_allowed_packet").Scan(&l.local, &l.packet); err != nil {
+		return err
+	}
+	v := &View{db: l.db}
+	unsafe, err := v.withoutTransactions(ctx)
+	if err != nil {
+		return err
+	}
+	for table := range unsafe {
+		l.noUndo[table] = true
+	}
+	if err := l.takeTriggers(ctx); err != nil {
+		return err
+	}
+	for _, t := range l.tables {
+		if err := l.empty(ctx, t); err != nil {
+			return fmt.Errorf("empty table %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+// empty removes a table's rows. An empty one is left alone: TRUNCATE makes its file anew.
+func (l *Loader) empty(ctx context.Context, t *schema.Table) error {
+	var one int
+	err := l.pool.QueryRowContext(ctx, "SELECT 1 FROM "+ident(t.Name.Table)+" LIMIT 1").Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		_, err = l.pool.ExecContext(ctx, "TRUNCATE TABLE "+ident(t.Name.Table))
+	}
+	return err
+}
+
+// takeTriggers reads the triggers of the tables and drops them.
+func (l *Loader) takeTriggers(ctx context.Context) error {
+	list, err := listCodes(ctx, l.db.DB, l.db.name)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(c code) bool {
+		return c.kind != "trigger" || !slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return t.Name.Table == c.table })
+	})
+	if l.triggers, err = captureCodes(ctx, l.db.DB, l.db.name, list); err != nil {
+		return err
+	}
+	for _, c := range l.triggers {
+		if _, err := l.pool.ExecContext(ctx, c.drop()); err != nil {
+			return fmt.Errorf("take off trigger %s: %w", c.name, err)
+		}
+	}
+	return nil
+}
+
+// Notes says what is weaker than asked for, and why; nil = nothing.
+func (l *Loader) Notes() []string {
+	var notes []string
+	if !l.local {
+		notes = append(notes, "rows are loaded by INSERT statements, which take several times as long: the server's local_infile is off")
+	}
+	for _, t := range l.tables {
+		if l.noUndo[t.Name.Table] {
+			notes = append(notes, fmt.Sprintf("table %s has no transactions (%s): a load that fails leaves rows behind, and Finish then refuses", t.Name, t.Storage))
+		}
+	}
+	return notes
+}
+
+// Close ends the loader's connections. Triggers that Finish did not put back are gone.
+func (l *Loader) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	return l.pool.Close()
+}
