@@ -1,0 +1,292 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mulligan/engine"
+	"mulligan/schema"
+)
+
+// querier is what *sql.DB, *sql.Conn and *sql.Tx can do.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Inspect reads the schema in one read transaction. An object is its text in sqlite_schema, as SQLite keeps it;
+// columns are objects too, as PRAGMA table_xinfo tells them. Indexes that SQLite makes for a constraint
+// belong to their table's text. The tables behind a virtual table are its own business and left out.
+func (d *DB) Inspect(ctx context.Context) (_ *schema.Schema, err error) {
+	tx, err := d.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", d.name, translate(err))
+	}
+	defer func() { err = errors.Join(err, done(tx.Rollback())) }()
+	s, err := inspect(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", d.name, translate(err))
+	}
+	if err := s.addObjects(ctx, tx); err != nil {
+		return nil, fmt.Errorf("inspect database %s: %w", d.name, translate(err))
+	}
+	return &s.Schema, nil
+}
+
+// done takes the edge off a rollback of what has ended already.
+func done(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// catalog is a schema with what only its reading needs.
+type catalog struct {
+	schema.Schema
+	hidden map[string]bool // tables that are not listed: SQLite's own and shadows, by lower-case name
+}
+
+// inspect reads tables and sequences.
+func inspect(ctx context.Context, q querier) (*catalog, error) {
+	c := &catalog{hidden: map[string]bool{}}
+	if err := c.readTables(ctx, q); err != nil {
+		return nil, err
+	}
+	if err := c.readColumns(ctx, q); err != nil {
+		return nil, err
+	}
+	if err := c.readParents(ctx, q); err != nil {
+		return nil, err
+	}
+	if err := c.readEstimates(ctx, q); err != nil {
+		return nil, err
+	}
+	return c, c.readSequences(ctx, q)
+}
+
+func (c *catalog) readTables(ctx context.Context, q querier) error {
+	const text = `SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type <> 'view'`
+	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
+		var name, kind string
+		var withoutRowid, strict bool
+		if err := scan(&name, &kind, &withoutRowid, &strict); err != nil {
+			return err
+		}
+		if kind == "shadow" || strings.HasPrefix(name, "sqlite_") {
+			c.hidden[strings.ToLower(name)] = true
+			return nil
+		}
+		t := schema.Table{Name: schema.Name{Table: name}, Kind: schema.KindTable, Rows: -1}
+		if kind == "virtual" {
+			t.Kind = schema.KindVirtual
+		}
+		var storage []string
+		if withoutRowid {
+			storage = append(storage, withoutRowidMark)
+		}
+		if strict {
+			storage = append(storage, "strict")
+		}
+		t.Storage = strings.Join(storage, ", ")
+		c.Tables = append(c.Tables, t)
+		return nil
+	})
+	slices.SortFunc(c.Tables, func(a, b schema.Table) int { return a.Name.Compare(b.Name) })
+	return err
+}
+
+const withoutRowidMark = "without rowid"
+
+// readColumns asks for all tables at once. pk_index tells a key that is an index from one that is the rowid itself.
+func (c *catalog) readColumns(ctx context.Context, q querier) error {
+	const text = `SELECT t.name, x.name, x.type, x."notnull", coalesce(x.dflt_value, ''), x.pk, x.hidden,
+			EXISTS (SELECT 1 FROM pragma_index_list(t.name) i WHERE i.origin = 'pk') AS pk_index
+		FROM pragma_table_list t, pragma_table_xinfo(t.name) x
+		WHERE t.schema = 'main' AND t.type IN ('table', 'virtual') ORDER BY t.name, x.cid`
+	keys := map[string][]string{}
+	type alias struct{ table, column string }
+	var aliases []alias
+	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
+		var table string
+		var col schema.Column
+		var notNull, pkIndex bool
+		var pk, hidden int
+		if err := scan(&table, &col.Name, &col.Type, &notNull, &col.Default, &pk, &hidden, &pkIndex); err != nil {
+			return err
+		}
+		t := c.Table(schema.Name{Table: table})
+		if t == nil || hidden == 1 { // 1 is a virtual table's hidden column: it takes commands, it holds nothing
+			return nil
+		}
+		col.Nullable, col.Generated = !notNull, hidden >= 2
+		if pk > 0 {
+			for len(keys[table]) < pk {
+				keys[table] = append(keys[table], "")
+			}
+			keys[table][pk-1] = col.Name
+			col.Nullable = col.Nullable && t.Storage == ""
+			if !pkIndex && !strings.HasPrefix(t.Storage, withoutRowidMark) && t.Kind == schema.KindTable {
+				aliases = append(aliases, alias{table, col.Name})
+			}
+		}
+		t.Columns = append(t.Columns, col)
+		return nil
+	})
+	for name, key := range keys {
+		c.Table(schema.Name{Table: name}).Key = key
+	}
+	for _, a := range aliases {
+		t := c.Table(schema.Name{Table: a.table})
+		i := slices.IndexFunc(t.Columns, func(c schema.Column) bool { return c.Name == a.column })
+		t.Columns[i].Nullable, t.Columns[i].Identity = false, schema.IdentityAuto
+	}
+	return err
+}
+
+func (c *catalog) readParents(ctx context.Context, q querier) error {
+	const text = `SELECT DISTINCT t.name, f."table" FROM pragma_table_list t, pragma_foreign_key_list(t.name) f
+		WHERE t.schema = 'main' AND t.type = 'table'`
+	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
+		var child, parent string
+		if err := scan(&child, &parent); err != nil {
+			return err
+		}
+		t := c.Table(schema.Name{Table: child})
+		if t == nil {
+			return nil
+		}
+		// A foreign key may write its parent in other letters: names are equal whatever their case.
+		for _, p := range c.Tables {
+			if strings.EqualFold(p.Name.Table, parent) {
+				parent = p.Name.Table
+			}
+		}
+		t.Parents = append(t.Parents, schema.Name{Table: parent})
+		return nil
+	})
+	for i := range c.Tables {
+		slices.SortFunc(c.Tables[i].Parents, schema.Name.Compare)
+		c.Tables[i].Parents = slices.Compact(c.Tables[i].Parents)
+	}
+	return err
+}
+
+// readEstimates takes what the last ANALYZE counted, where there was one.
+func (c *catalog) readEstimates(ctx context.Context, q querier) error {
+	if !c.hidden["sqlite_stat1"] {
+		return nil
+	}
+	const text = `SELECT tbl, max(CAST(stat AS INTEGER)) FROM sqlite_stat1 GROUP BY tbl`
+	return each(ctx, q, text, nil, func(scan func(...any) error) error {
+		var name string
+		var rows int64
+		if err := scan(&name, &rows); err != nil {
+			return err
+		}
+		if t := c.Table(schema.Name{Table: name}); t != nil {
+			t.Rows = rows
+		}
+		return nil
+	})
+}
+
+// readSequences reads the counters of AUTOINCREMENT. A table that never counted has none yet.
+func (c *catalog) readSequences(ctx context.Context, q querier) error {
+	if !c.hidden["sqlite_sequence"] {
+		return nil
+	}
+	const text = `SELECT name, CAST(max(seq) AS INTEGER) FROM sqlite_sequence WHERE name IS NOT NULL GROUP BY name`
+	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
+		var name string
+		var value sql.NullInt64
+		if err := scan(&name, &value); err != nil {
+			return err
+		}
+		t := c.Table(schema.Name{Table: name})
+		if t == nil || len(t.Key) != 1 || !value.Valid {
+			return nil
+		}
+		owner := t.Name
+		c.Sequences = append(c.Sequences, schema.Sequence{Name: owner, Table: &owner, Column: t.Key[0], Value: value.Int64, Called: true})
+		return nil
+	})
+	slices.SortFunc(c.Sequences, func(a, b schema.Sequence) int { return a.Name.Compare(b.Name) })
+	return err
+}
+
+// addObjects reads the objects that comparison works with.
+func (c *catalog) addObjects(ctx context.Context, q querier) error {
+	const text = `SELECT type, name, tbl_name, trim(sql, char(9, 10, 13, 32)) FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
+	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
+		var kind, name, owner, def string
+		if err := scan(&kind, &name, &owner, &def); err != nil {
+			return err
+		}
+		if c.hidden[strings.ToLower(owner)] {
+			return nil
+		}
+		key := schema.Name{Table: name}
+		if kind == "index" || kind == "trigger" {
+			key.Schema = owner
+		}
+		c.Objects = append(c.Objects, schema.Object{Kind: kind, Name: key.String(), Def: def})
+		return nil
+	})
+	for _, t := range c.Tables {
+		for i, col := range t.Columns {
+			c.Objects = append(c.Objects, schema.Object{
+				Kind: "column", Name: schema.Name{Schema: t.Name.Table, Table: col.Name}.String(), Def: define(i, col),
+			})
+		}
+	}
+	slices.SortFunc(c.Objects, func(a, b schema.Object) int { return cmp.Compare(a.Key(), b.Key()) })
+	return err
+}
+
+// define is a column in one line, its place first.
+func define(i int, c schema.Column) string {
+	text := fmt.Sprintf("#%d %s", i+1, c.Type)
+	if !c.Nullable {
+		text += " NOT NULL"
+	}
+	if c.Default != "" {
+		text += " DEFAULT " + c.Default
+	}
+	if c.Generated {
+		text += " GENERATED"
+	}
+	return text
+}
+
+// each runs a query and hands every row to a function.
+func each(ctx context.Context, q querier, text string, args []any, row func(scan func(...any) error) error) (err error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// classes are the storage classes that unmarked cells of the columns have.
+func classes(t *schema.Table, columns []string) ([]class, error) {
+	list := make([]class, len(columns))
+	for i, name := range columns {
+		c, ok := t.Column(name)
+		if !ok {
+			return nil, fmt.Errorf("it has no column %s", engine.SQLite.Ident(name))
+		}
+		list[i] = affinity(c.Type)
+	}
+	return list, nil
+}

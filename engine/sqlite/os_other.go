@@ -1,0 +1,20 @@
+//go:build !linux
+
+package sqlite
+
+import "io/fs"
+
+// inode is not told here: the folder's path alone is its identity.
+func inode(fs.FileInfo) string { return "" }
+
+// owner is not told here.
+func owner(fs.FileInfo) string { return "" }
+
+// setOwner leaves the file as it is: owner never gave a name.
+func setOwner(string, string) error { return nil }
+
+// sessions is not told here: locks alone show that a file is in use.
+func sessions(fs.FileInfo) int { return 0 }
+
+// rename moves a file and never replaces another.
+func rename(from, to string) error { return linkOver(from, to) }
