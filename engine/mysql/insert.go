@@ -103,8 +103,8 @@ func cutCell(line []byte) (cell, rest []byte, more bool) {
 	return line, nil, false
 }
 
-// appendValue writes a cell as a literal of SQL. The escapes of a cell mean the same in a string literal,
-// but for \b and \Z alike, which no row of ours has; only quotes are added.
+// appendValue writes a cell as a literal of SQL. The escapes that a [source] lets through mean the
+// same in a string literal; only quotes are added.
 func appendValue(b, cell []byte, f form) ([]byte, error) {
 	if string(cell) == `\N` {
 		return append(b, "NULL"...), nil
@@ -126,7 +126,7 @@ func appendValue(b, cell []byte, f form) ([]byte, error) {
 				return nil, errors.New("a cell ends in a backslash")
 			}
 			switch cell[i] {
-			case '\\', 't', 'n', 'r':
+			case '\\', 'b', 'n', 'r', 't':
 				b = append(b, '\\', cell[i])
 			default:
 				return nil, fmt.Errorf("unknown escape \\%c", cell[i])

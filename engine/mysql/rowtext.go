@@ -12,8 +12,7 @@ import (
 // flushSize is how much text is gathered before it is written on.
 const flushSize = 64 << 10
 
-// rowWriter writes rows in COPY text form. Its escapes are those that LOAD DATA reads as well:
-// backslash, tab, line feed and carriage return.
+// rowWriter writes rows in COPY text form, with the escapes that PostgreSQL writes.
 type rowWriter struct {
 	w    io.Writer
 	buf  []byte
@@ -103,7 +102,7 @@ func (r *rowWriter) text(v []byte) error {
 	return nil
 }
 
-// appendEscaped copies runs of plain bytes at once. UTF-8 has none of the four inside a longer character.
+// appendEscaped copies runs of plain bytes at once. UTF-8 has none of these inside a longer character.
 func appendEscaped(buf, v []byte) []byte {
 	start := 0
 	for i, c := range v {
@@ -118,6 +117,12 @@ func appendEscaped(buf, v []byte) []byte {
 			letter = 't'
 		case '\n':
 			letter = 'n'
+		case '\b':
+			letter = 'b'
+		case '\v':
+			letter = 'v'
+		case '\f':
+			letter = 'f'
 		case '\r':
 			letter = 'r'
 		default:

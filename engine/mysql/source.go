@@ -18,6 +18,7 @@ type source struct {
 	err   error // the reader's own; nil where it ended well
 	lines int64
 	last  byte // the last byte that went through
+	held  bool // a backslash was read whose second byte is yet to come
 
 	enums  []bool // which cells are of an ENUM that has no empty member; nil = none
 	empty  int64  // how many of those were empty since takeEmptyEnums
@@ -54,7 +55,7 @@ func hasEmptyMember(columnType string) bool {
 	}
 }
 
-// Read reads on and counts.
+// Read reads on, counts, and puts the two escapes that LOAD DATA does not know, \v and \f, as the bytes they mean.
 func (s *source) Read(p []byte) (int, error) {
 	if s.err == nil {
 		s.err = s.ctx.Err()
@@ -62,18 +63,66 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	n, err := s.r.Read(p)
+	lead := 0
+	if s.held {
+		p[0], lead = '\\', 1
+	}
+	n, err := s.r.Read(p[lead:])
 	if n > 0 {
-		s.lines += int64(bytes.Count(p[:n], []byte{'\n'}))
-		s.last = p[n-1]
-		if s.enums != nil {
-			s.countEmptyEnums(p[:n])
+		s.held = false
+		var fault error
+		if n, fault = s.plain(p[:lead+n]); fault != nil {
+			s.err = fault
+			return 0, fault
 		}
+		s.count(p[:n])
+	}
+	if errors.Is(err, io.EOF) && s.held {
+		err = errors.New("the last row is cut: it ends in a backslash")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
 	}
 	return n, err
+}
+
+// plain checks the escapes in p, writes those that LOAD DATA lacks as plain bytes, and returns what is left of p's
+// length. A backslash at the end is held back.
+func (s *source) plain(p []byte) (int, error) {
+	out, rest := p[:0], p
+	for {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 {
+			return len(out) + copy(p[len(out):], rest), nil
+		}
+		if i+1 == len(rest) {
+			s.held = true
+			return len(out) + copy(p[len(out):], rest[:i]), nil
+		}
+		switch rest[i+1] {
+		case '\\', 'b', 'n', 'r', 't', 'N':
+			out = append(out, rest[:i+2]...)
+		case 'f':
+			out = append(append(out, rest[:i]...), '\f')
+		case 'v':
+			out = append(append(out, rest[:i]...), '\v')
+		default:
+			return 0, fmt.Errorf("row %d: unknown escape \\%c", s.lines+1, rest[i+1])
+		}
+		rest = rest[i+2:]
+	}
+}
+
+// count looks at what goes through.
+func (s *source) count(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	s.lines += int64(bytes.Count(p, []byte{'\n'}))
+	s.last = p[len(p)-1]
+	if s.enums != nil {
+		s.countEmptyEnums(p)
+	}
 }
 
 // countEmptyEnums looks for cells that end where they begin. Tabs and line feeds inside values are escaped.

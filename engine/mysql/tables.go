@@ -31,8 +31,10 @@ func readTables(ctx context.Context, q querier, f engine.Family, database string
 	}
 	for _, t := range s.Tables {
 		for _, c := range t.Columns {
-			if value, ok := counters[t.Name.Table]; ok && c.Identity == schema.IdentityAuto {
+			if c.Identity == schema.IdentityAuto {
 				name := t.Name
+				// MySQL gives no counter for a table that was never used: its first value is 1
+				value := max(counters[name.Table], 1)
 				s.Sequences = append(s.Sequences, schema.Sequence{Name: name, Table: &name, Column: c.Name, Value: value})
 			}
 		}
