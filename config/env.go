@@ -106,8 +106,13 @@ func parseDotenv(text string) (values map[string]string, line int) {
 
 func dotenv(text string) (map[string]string, bool) {
 	values, err := godotenv.Unmarshal(text)
-	_, nameless := values[""] // a line without "="
-	return values, err == nil && !nameless
+	for name := range values {
+		// The parser takes a line without "=" for the value of the name "", and lets names hold spaces.
+		if name == "" || strings.ContainsAny(name, " \t\r\n") {
+			return nil, false
+		}
+	}
+	return values, err == nil
 }
 
 // show is a path as an error names it: relative where it lies in or below the working folder.

@@ -164,7 +164,11 @@ func (r *resolver) settings() Settings {
 	if s.Quiet && s.Verbose {
 		switch quiet, verbose := r.from["quiet"], r.from["verbose"]; {
 		case quiet == verbose:
-			r.faults = append(r.faults, &Error{Key: r.where("quiet", quiet), Reason: "contradicts " + r.where("verbose", verbose) + ": give one of them"})
+			fault := &Error{Key: r.where("quiet", quiet), Reason: "contradicts " + r.where("verbose", verbose) + ": give one of them"}
+			if quiet == fromFile {
+				fault.File = r.file
+			}
+			r.faults = append(r.faults, fault)
 		case quiet > verbose:
 			s.Verbose = false
 		default:
