@@ -45,16 +45,12 @@ func checksum(text []byte) string {
 func parse(text []byte) (entries []Entry, whole int, err error) {
 	for whole < len(text) {
 		n := len(entries) + 1
-		end := bytes.IndexByte(text[whole:], '\n')
-		last := end < 0 || whole+end+1 == len(text)
-		if end < 0 {
-			return entries, whole, nil
-		}
-		body, ok := unwrap(text[whole : whole+end])
-		if !ok && last {
-			return entries, whole, nil
-		}
-		if !ok {
+		line, rest, ended := bytes.Cut(text[whole:], []byte{'\n'})
+		body, ok := unwrap(line)
+		if !ok || !ended {
+			if len(rest) == 0 && !holdsEntry(line) {
+				return entries, whole, nil
+			}
 			return nil, 0, fmt.Errorf("line %d: %w: its checksum does not match", n, ErrCorrupt)
 		}
 		e, err := decode(body, n)
@@ -62,7 +58,7 @@ func parse(text []byte) (entries []Entry, whole int, err error) {
 			return nil, 0, fmt.Errorf("line %d: %w", n, err)
 		}
 		entries = append(entries, e)
-		whole += end + 1
+		whole = len(text) - len(rest)
 	}
 	return entries, whole, nil
 }
@@ -74,6 +70,20 @@ func unwrap(line []byte) ([]byte, bool) {
 	}
 	body := line[crcLength+1:]
 	return body, string(line[:crcLength]) == checksum(body)
+}
+
+// holdsEntry tells whether a whole entry stands at the end of a line that has something else before it:
+// then the LF between them was damaged, and the line was not torn.
+func holdsEntry(line []byte) bool {
+	for i := crcLength + 1; i+1 < len(line); i++ {
+		if line[i] != ' ' || line[i+1] != '{' {
+			continue
+		}
+		if _, ok := unwrap(line[i-crcLength:]); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // decode reads the JSON text of the n-th line.
