@@ -86,8 +86,8 @@ func checkOrder(t *testing.T, s *schema.Schema) {
 
 func (e *env) inspectColumns(t *testing.T) {
 	generated := "GENERATED ALWAYS AS (a + 1) STORED"
-	db := e.open(t, "CREATE TABLE some (id {auto}, a {int} NOT NULL, b {key} DEFAULT 'x', c {int} "+generated+", d {text}){opts}")
-	tb := table(t, inspect(t, db), "some")
+	db := e.open(t, "CREATE TABLE thing (id {auto}, a {int} NOT NULL, b {key} DEFAULT 'x', c {int} "+generated+", d {text}){opts}")
+	tb := table(t, inspect(t, db), "thing")
 	if tb.Kind != schema.KindTable {
 		t.Errorf("kind %q, want %q", tb.Kind, schema.KindTable)
 	}

@@ -52,11 +52,11 @@ func numbered(from, to int) []string {
 }
 
 func testLoad(t *testing.T, e *env) {
-	const two = "CREATE TABLE some (id {id}, n {int}){opts}"
+	const two = "CREATE TABLE thing (id {id}, n {int}){opts}"
 	t.Run("ReaderFails", func(t *testing.T) {
 		for _, until := range []int{0, 3, 20_000} {
 			db := e.open(t, two)
-			list := tables(t, inspect(t, db), "some")
+			list := tables(t, inspect(t, db), "thing")
 			l := loader(t, db, list)
 			_, err := l.Load(deadline(t), list[0], list[0].Stored(), &brokenReader{until: until, then: func() error { return errBroken }})
 			if !errors.Is(err, errBroken) {
@@ -64,7 +64,7 @@ func testLoad(t *testing.T, e *env) {
 			}
 			load(t, l, list[0], numbered(1, 4))
 			finish(t, l)
-			if diff := cmp.Diff(numbered(1, 4), content(t, db, "some")); diff != "" {
+			if diff := cmp.Diff(numbered(1, 4), content(t, db, "thing")); diff != "" {
 				t.Errorf("rows after a failed and a good load (-want +got):\n%s", diff)
 			}
 		}
@@ -72,7 +72,7 @@ func testLoad(t *testing.T, e *env) {
 	t.Run("BadRows", func(t *testing.T) { e.badRows(t) })
 	t.Run("Cancelled", func(t *testing.T) {
 		db := e.open(t, two)
-		list := tables(t, inspect(t, db), "some")
+		list := tables(t, inspect(t, db), "thing")
 		l := loader(t, db, list)
 		ctx, cancel := context.WithCancel(deadline(t))
 		_, err := l.Load(ctx, list[0], list[0].Stored(), &brokenReader{until: 5000, then: func() error { cancel(); return nil }})
@@ -80,7 +80,7 @@ func testLoad(t *testing.T, e *env) {
 			t.Errorf("load: %v, want context.Canceled", err)
 		}
 		closing(t, "loader", l.Close)
-		if n := number(t, db, "SELECT count(*) FROM some"); n != 0 {
+		if n := number(t, db, "SELECT count(*) FROM thing"); n != 0 {
 			t.Errorf("%d rows stayed of a load that was cancelled", n)
 		}
 	})
@@ -100,27 +100,27 @@ func testLoad(t *testing.T, e *env) {
 	})
 	t.Run("Concurrent", e.concurrentLoads)
 	t.Run("ColumnOrder", func(t *testing.T) {
-		db := e.open(t, "CREATE TABLE some (id {id}, a {key} DEFAULT 'x', b {int}){opts}")
-		list := tables(t, inspect(t, db), "some")
+		db := e.open(t, "CREATE TABLE thing (id {id}, a {key} DEFAULT 'x', b {int}){opts}")
+		list := tables(t, inspect(t, db), "thing")
 		l := loader(t, db, list)
 		if _, err := l.Load(deadline(t), list[0], []string{"b", "id"}, strings.NewReader("7\t1\n\\N\t2\n")); err != nil {
 			t.Fatalf("load: %v", err)
 		}
 		finish(t, l)
-		if diff := cmp.Diff([]string{"1\tx\t7", "2\tx\t\\N"}, content(t, db, "some")); diff != "" {
+		if diff := cmp.Diff([]string{"1\tx\t7", "2\tx\t\\N"}, content(t, db, "thing")); diff != "" {
 			t.Errorf("rows (-want +got):\n%s", diff)
 		}
 	})
 	t.Run("NoRows", func(t *testing.T) {
 		db := e.open(t, two)
-		list := tables(t, inspect(t, db), "some")
+		list := tables(t, inspect(t, db), "thing")
 		l := loader(t, db, list)
 		load(t, l, list[0], nil)
 		finish(t, l)
 	})
 	t.Run("CloseAbandons", func(t *testing.T) {
 		db := e.open(t, two)
-		l := loader(t, db, tables(t, inspect(t, db), "some"))
+		l := loader(t, db, tables(t, inspect(t, db), "thing"))
 		for range 2 {
 			closing(t, "loader", l.Close)
 		}
@@ -137,21 +137,21 @@ func (e *env) badRows(t *testing.T) {
 		"CutLine":        "1\t1\n2\t",
 	} {
 		t.Run(name, func(t *testing.T) {
-			db := e.open(t, "CREATE TABLE some (id {id}, n {int} NOT NULL){opts}")
+			db := e.open(t, "CREATE TABLE thing (id {id}, n {int} NOT NULL){opts}")
 			if e.family == engine.SQLite {
 				// Only a STRICT table refuses a text in an integer column, and a NULL key there is a new number.
-				exec(t, db, "DROP TABLE some", "CREATE TABLE some (id INT NOT NULL PRIMARY KEY, n INT NOT NULL) STRICT")
+				exec(t, db, "DROP TABLE thing", "CREATE TABLE thing (id INT NOT NULL PRIMARY KEY, n INT NOT NULL) STRICT")
 			}
-			list := tables(t, inspect(t, db), "some")
+			list := tables(t, inspect(t, db), "thing")
 			l := loader(t, db, list)
 			if n, err := l.Load(deadline(t), list[0], list[0].Stored(), strings.NewReader(text)); err == nil {
 				t.Errorf("load %q: no error, %d rows", text, n)
-			} else if !strings.Contains(err.Error(), "some") {
+			} else if !strings.Contains(err.Error(), "thing") {
 				t.Errorf("load %q: the error %q does not say which table", text, err)
 			}
 			load(t, l, list[0], numbered(7, 8))
 			finish(t, l)
-			if diff := cmp.Diff(numbered(7, 8), content(t, db, "some")); diff != "" {
+			if diff := cmp.Diff(numbered(7, 8), content(t, db, "thing")); diff != "" {
 				t.Errorf("rows after a bad and a good load (-want +got):\n%s", diff)
 			}
 		})

@@ -32,7 +32,7 @@ func testServer(t *testing.T, e *env) {
 	t.Run("OpenProvesName", e.openProvesName)
 	t.Run("Drop", func(t *testing.T) {
 		name := e.create(t)
-		openAndClose(t, e.server, name, "CREATE TABLE some (id {id}){opts}")
+		openAndClose(t, e.server, name, "CREATE TABLE thing (id {id}){opts}")
 		if err := e.server.Drop(deadline(t), name); err != nil {
 			t.Fatalf("drop: %v", err)
 		}
@@ -210,7 +210,7 @@ func testScratch(t *testing.T, e *env) {
 func testSession(t *testing.T, e *env) {
 	open := func(t *testing.T) engine.Session {
 		t.Helper()
-		s, err := e.open(t, "CREATE TABLE some (id {id}, note {key}){opts}").Session(deadline(t))
+		s, err := e.open(t, "CREATE TABLE thing (id {id}, note {key}){opts}").Session(deadline(t))
 		if err != nil {
 			t.Fatalf("session: %v", err)
 		}
@@ -219,28 +219,28 @@ func testSession(t *testing.T, e *env) {
 	}
 	t.Run("OneConnection", func(t *testing.T) {
 		s := open(t)
-		exec(t, s, begin(e.family), "INSERT INTO some VALUES (1, 'a')", "ROLLBACK")
-		if n := number(t, s, "SELECT count(*) FROM some"); n != 0 {
+		exec(t, s, begin(e.family), "INSERT INTO thing VALUES (1, 'a')", "ROLLBACK")
+		if n := number(t, s, "SELECT count(*) FROM thing"); n != 0 {
 			t.Errorf("%d rows after a rollback, want 0: the statements ran on several connections", n)
 		}
 	})
 	t.Run("Script", func(t *testing.T) {
 		s := open(t)
-		const text = "-- a comment; with a semicolon\nINSERT INTO some VALUES (1, 'a;b');\n" +
-			"INSERT INTO some VALUES (2, 'it''s'), (3, '--');\n\n/* another; one */\nUPDATE some SET note = 'c' WHERE id = 2;\n"
+		const text = "-- a comment; with a semicolon\nINSERT INTO thing VALUES (1, 'a;b');\n" +
+			"INSERT INTO thing VALUES (2, 'it''s'), (3, '--');\n\n/* another; one */\nUPDATE thing SET note = 'c' WHERE id = 2;\n"
 		if err := s.Script(deadline(t), text); err != nil {
 			t.Fatalf("script: %v", err)
 		}
-		if n := number(t, s, "SELECT count(*) FROM some WHERE note IN ('a;b', 'c', '--')"); n != 3 {
+		if n := number(t, s, "SELECT count(*) FROM thing WHERE note IN ('a;b', 'c', '--')"); n != 3 {
 			t.Errorf("the script left %d right rows, want 3", n)
 		}
 	})
 	t.Run("ScriptStops", func(t *testing.T) {
 		s := open(t)
-		if err := s.Script(deadline(t), "SELECT nothing_has_this_name FROM some; INSERT INTO some VALUES (2, 'b');"); err == nil {
+		if err := s.Script(deadline(t), "SELECT nothing_has_this_name FROM thing; INSERT INTO thing VALUES (2, 'b');"); err == nil {
 			t.Error("a script with a wrong statement gave no error")
 		}
-		if n := number(t, s, "SELECT count(*) FROM some"); n != 0 {
+		if n := number(t, s, "SELECT count(*) FROM thing"); n != 0 {
 			t.Errorf("%d rows came from after the wrong statement", n)
 		}
 	})

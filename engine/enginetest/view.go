@@ -22,7 +22,7 @@ import (
 
 func testView(t *testing.T, e *env) {
 	t.Run("Point", func(t *testing.T) {
-		db := e.open(t, "CREATE TABLE some (id {id}){opts}")
+		db := e.open(t, "CREATE TABLE thing (id {id}){opts}")
 		for _, readers := range []int{1, 3} {
 			p := view(t, db, readers).Point()
 			if p.Readers < 1 || p.Readers > readers {
@@ -62,7 +62,7 @@ func testView(t *testing.T, e *env) {
 // laterWrites proves that what is committed after the view was made is not in it, on any reader.
 func (e *env) laterWrites(t *testing.T) {
 	name := e.create(t)
-	db := e.reopen(t, name, "CREATE TABLE some (id {id}, n {int}){opts}", "INSERT INTO some VALUES (1, 1)")
+	db := e.reopen(t, name, "CREATE TABLE thing (id {id}, n {int}){opts}", "INSERT INTO thing VALUES (1, 1)")
 	v, err := db.View(deadline(t), 3)
 	if err != nil {
 		t.Fatalf("view: %v", err)
@@ -71,12 +71,12 @@ func (e *env) laterWrites(t *testing.T) {
 	writer, release := hold(t, connect(t, e.cfg), name)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	_, err = writer.ExecContext(ctx, "INSERT INTO some VALUES (2, 2)")
+	_, err = writer.ExecContext(ctx, "INSERT INTO thing VALUES (2, 2)")
 	// Where readers block writers (SQLite's rollback journal) there is no later write to be seen.
 	if err != nil && e.family != engine.SQLite {
 		t.Fatalf("write beside a view: %v", err)
 	}
-	tb := table(t, inspect(t, db), "some")
+	tb := table(t, inspect(t, db), "thing")
 	group, ctx := errgroup.WithContext(deadline(t))
 	for range 6 {
 		group.Go(func() error {
