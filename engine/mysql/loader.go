@@ -84,6 +84,13 @@ func (l *Loader) empty(ctx context.Context, t *schema.Table) error {
 	if err == nil {
 		_, err = l.pool.ExecContext(ctx, "TRUNCATE TABLE "+ident(t.Name.Table))
 	}
+	// A system-versioned table has no TRUNCATE (4137), and TRUNCATE takes the DROP privilege.
+	if n := number(err); n == 4137 || n == 1142 {
+		_, err = l.pool.ExecContext(ctx, "DELETE FROM "+ident(t.Name.Table))
+		if err == nil && n == 4137 {
+			_, err = l.pool.ExecContext(ctx, "DELETE HISTORY FROM "+ident(t.Name.Table))
+		}
+	}
 	return err
 }
 
