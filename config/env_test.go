@@ -1,12 +1,15 @@
 package config
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDotenv(t *testing.T) {
@@ -86,6 +89,18 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 	if !strings.Contains(text, "DATABASE_URL=***") {
 		t.Errorf("the names of variables are not in %s", text)
+	}
+}
+
+// A command that hangs ends with the context.
+func TestURLCommandIsInterrupted(t *testing.T) {
+	dir := folder(t, "mulligan.yaml", "targets: [{name: app, url_command: [sleep, '600']}]\n")
+	c := load(t, Options{Dir: dir, Env: []string{"PATH=" + os.Getenv("PATH")}})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := c.Targets[0].ResolveURL(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "mulligan.yaml:1: target app: url_command: sleep was interrupted") {
+		t.Errorf("error %v", err)
 	}
 }
 

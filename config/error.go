@@ -19,6 +19,7 @@ type Error struct {
 	Reason string // what is wrong, and what is allowed
 	Hint   string // what to do next; empty where the reason says it
 
+	cause   error
 	target  int  // the target it stands in, counted from 1; 0 = none
 	missing bool // a variable that is not set, or no url: matters only when the target is used
 }
@@ -41,6 +42,9 @@ func (e *Error) Error() string {
 	b.WriteString(e.Reason)
 	return b.String()
 }
+
+// Unwrap gives what ended a url_command (context.Canceled, say) or kept url_file from being read.
+func (e *Error) Unwrap() error { return e.cause }
 
 // join makes one error of many, in the order of the file; nil where there is none.
 func join(faults []*Error) error {

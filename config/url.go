@@ -51,32 +51,33 @@ func (t *Target) ResolveURL(ctx context.Context) (string, error) {
 var errNoURL = errors.New("there is no url: set url, url_file or url_command, pass --url, or set DATABASE_URL")
 
 func (t *Target) fault(key string, err error) *Error {
-	return &Error{File: t.file, Line: t.line, Key: "target " + t.Name + ": " + key, Reason: err.Error()}
+	return &Error{File: t.file, Line: t.line, Key: "target " + t.Name + ": " + key, Reason: err.Error(), cause: err}
 }
 
 func (t *Target) runURLCommand(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	limited, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	out := &head{}
-	cmd := exec.CommandContext(ctx, t.URLCommand[0], t.URLCommand[1:]...)
+	cmd := exec.CommandContext(limited, t.URLCommand[0], t.URLCommand[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout = t.base, t.environ, out
 	cmd.WaitDelay = time.Second // a child of the command may keep the pipe open
 	// The arguments and the output may hold secrets, so only the program is named.
 	name := filepath.Base(t.URLCommand[0])
 	switch err := cmd.Run(); {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return nil, fmt.Errorf("%s did not end within %v", name, commandTimeout)
+	case err == nil:
+		return out.kept, nil
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s was interrupted", name)
+		return nil, fmt.Errorf("%s was interrupted: %w", name, ctx.Err())
+	case limited.Err() != nil:
+		return nil, fmt.Errorf("%s did not end within %v", name, commandTimeout)
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("%s is not on the PATH", name)
-	case err != nil:
+	default:
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			return nil, fmt.Errorf("%s ended with %s; run it yourself to see why", name, exit.ProcessState)
 		}
 		return nil, fmt.Errorf("%s cannot be run", name)
 	}
-	return out.kept, nil
 }
 
 // head keeps the beginning of what is written to it.
