@@ -47,6 +47,11 @@ func ParseURL(text string) (URL, error) {
 	if err != nil {
 		return URL{}, fmt.Errorf("database url (%s:…) cannot be read: %w", scheme, parseFault(err))
 	}
+	// A password with a raw '/', '?' or '#' ends the host early: what follows would pass for a path or an
+	// option, and be printed. Its '@' gives it away.
+	if u.Fragment != "" || strings.Contains(u.EscapedPath()+u.RawQuery, "@") {
+		return URL{}, fmt.Errorf("database url (%s:…) cannot be read: %w", scheme, parseFault(nil))
+	}
 	u.Path = strings.TrimPrefix(u.Path, "/")
 	u.RawPath = ""
 	if u.Opaque != "" || u.Host == "" && u.Query().Get("host") == "" && u.Query().Get("socket") == "" && u.User == nil {
@@ -55,16 +60,18 @@ func ParseURL(text string) (URL, error) {
 	return URL{family: family, u: *u}, nil
 }
 
+var errSpecial = errors.New("it is malformed; special characters, an '@' above all, must be percent-encoded wherever they stand")
+
 // parseFault keeps the reason of a parse error and drops the text, which may hold a password.
 func parseFault(err error) error {
 	var fault *url.Error
 	if !errors.As(err, &fault) {
-		return errors.New("it is malformed")
+		return errSpecial
 	}
 	if escape := url.EscapeError(""); errors.As(fault.Err, &escape) {
 		return errors.New("a '%' in it is not followed by two hexadecimal digits; write '%' as %25")
 	}
-	return errors.New("it is malformed; a user name or password with special characters must be percent-encoded")
+	return errSpecial
 }
 
 func barePath(text string) (URL, error) {
@@ -171,6 +178,7 @@ func (u URL) write(v url.URL) string {
 		return text
 	}
 	v.Path = "/" + v.Path
+	v.RawPath = strings.ReplaceAll((&url.URL{Path: v.Path}).EscapedPath(), "@", "%40") // as ParseURL wants it
 	return v.String()
 }
 
