@@ -96,7 +96,7 @@ func (c *Config) ApplyEnv(fs *pflag.FlagSet) error {
 			return
 		}
 		if err := fs.Set(f.Name, value); err != nil {
-			faults = append(faults, &Error{Key: Variable(f.Name), Reason: "must be a " + f.Value.Type() + ", as --" + f.Name})
+			faults = append(faults, &Error{Key: Variable(f.Name), Reason: "is not what --" + f.Name + " takes: " + f.Value.Type()})
 		}
 	})
 	return join(faults)

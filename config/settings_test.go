@@ -165,7 +165,7 @@ func TestApplyEnv(t *testing.T) {
 	bad := load(t, Options{Dir: t.TempDir(), Env: []string{"MULLIGAN_LIMIT=hunter2"}})
 	fs = pflag.NewFlagSet("x", pflag.ContinueOnError)
 	fs.Int("limit", 1, "")
-	if err := bad.ApplyEnv(fs); err == nil || err.Error() != "MULLIGAN_LIMIT: must be a int, as --limit" {
+	if err := bad.ApplyEnv(fs); err == nil || err.Error() != "MULLIGAN_LIMIT: is not what --limit takes: int" {
 		t.Errorf("error %v", err)
 	}
 }
