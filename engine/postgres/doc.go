@@ -1,0 +1,17 @@
+// Package postgres is the PostgreSQL adapter of the engine port. [Connect] gives a server:
+//
+//	server, err := postgres.Connect(ctx, url)
+//
+// It is made for PostgreSQL 15 to 18. No superuser is needed where the role owns the tables and,
+// to make databases, has CREATEDB. Rows leave by COPY, read off the connection through a buffer of
+// fixed size, so that memory does not grow with the size of a row, and come back by COPY.
+//
+// Connections that carry rows all have the same session settings ([canonical] in session.go),
+// so that a value has one text on every server; a [engine.Session], which runs migrations, keeps the
+// server's own, since those are what the migration's author saw.
+//
+// # What Create leaves to others
+//
+// Extensions are listed in [engine.Info] but not created: migrations make them, mostly without
+// IF NOT EXISTS being certain, and what a superuser once added by hand shows as a difference of schemas.
+package postgres

@@ -1,0 +1,318 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"mulligan/engine"
+	"mulligan/schema"
+)
+
+const nameLimit = 63 // bytes; PostgreSQL manual, "Identifiers and Key Words"
+
+// server is a PostgreSQL server. It works from a database of its own choice, where no one else is in the way.
+type server struct {
+	url         engine.URL
+	maintenance string
+	pool        *sql.DB // of the maintenance database
+	traits      engine.Traits
+
+	mu   sync.Mutex       // guards mine
+	mine map[backend]bool // connections that this server made, whether they still live or not
+}
+
+// backend is a server process: ids are given out again, so the start belongs to it.
+type backend struct {
+	pid   int32
+	start string
+}
+
+var (
+	_ engine.Server  = (*server)(nil)
+	_ engine.Renamer = (*server)(nil)
+	_ engine.Evicter = (*server)(nil)
+	_ engine.Locker  = (*server)(nil)
+)
+
+// Connect connects to the server of the url: to its database "postgres", else "template1", else the one that
+// the url names. Errors: [engine.ErrNoServer], [engine.ErrDenied], [engine.ErrNotExist]; none holds the password.
+func Connect(ctx context.Context, url engine.URL) (engine.Server, error) {
+	if url.Family() != engine.Postgres {
+		return nil, fmt.Errorf("connect to %s: not a PostgreSQL url", url)
+	}
+	candidates := []string{"postgres", "template1"}
+	if name := url.Database(); name != "" && !slices.Contains(candidates, name) {
+		candidates = append(candidates, name)
+	}
+	var first error
+	for _, name := range candidates {
+		s, err := connectTo(ctx, url, name)
+		if err == nil {
+			return s, nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !elsewhere(err) {
+			break
+		}
+	}
+	return nil, fmt.Errorf("connect to %s: %w", url, first)
+}
+
+// elsewhere tells the errors that another database of the same server may not give.
+func elsewhere(err error) bool {
+	var fault *pgconn.PgError
+	if !errors.As(err, &fault) {
+		return false
+	}
+	return fault.Code == "3D000" || fault.Code == "28000" || fault.Code == "42501" || fault.Code == "55000"
+}
+
+func connectTo(ctx context.Context, url engine.URL, name string) (*server, error) {
+	s := &server{url: url, maintenance: name, mine: map[backend]bool{}}
+	pool, err := s.open(name, canonical())
+	if err != nil {
+		return nil, err
+	}
+	s.pool = pool
+	if s.traits, err = readTraits(ctx, pool, url); err != nil {
+		return nil, errors.Join(connectFault(ctx, url, err), pool.Close())
+	}
+	return s, nil
+}
+
+// open makes a pool of connections to a database. None is made yet.
+func (s *server) open(name string, settings []setting) (*sql.DB, error) {
+	c, err := config(s.url, name)
+	if err != nil {
+		return nil, err
+	}
+	return stdlib.OpenDB(*c, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		return s.greet(ctx, c, settings)
+	})), nil
+}
+
+// dial makes one connection to a database.
+func (s *server) dial(ctx context.Context, name string) (*pgx.Conn, error) {
+	cfg, err := config(s.url, name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, connectFault(ctx, s.url, err)
+	}
+	if err := s.greet(ctx, c, canonical()); err != nil {
+		return nil, errors.Join(mapped(ctx, err), hangUp(ctx, c))
+	}
+	return c, nil
+}
+
+// greet sets a new connection up and remembers it as our own.
+func (s *server) greet(ctx context.Context, c *pgx.Conn, settings []setting) error {
+	if err := apply(ctx, c, settings); err != nil {
+		return err
+	}
+	b := backend{pid: int32(c.PgConn().PID())}
+	err := c.QueryRow(ctx, `SELECT coalesce(pg_catalog.max(backend_start)::text, '') FROM pg_catalog.pg_stat_activity
+		WHERE pid = pg_catalog.pg_backend_pid()`).Scan(&b.start)
+	if err != nil {
+		return fmt.Errorf("look at the new session: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mine[b] = true
+	return nil
+}
+
+func (s *server) isMine(b backend) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mine[b]
+}
+
+// hangUp closes a connection, also after ctx has ended.
+func hangUp(ctx context.Context, c *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
+	defer cancel()
+	return c.Close(ctx)
+}
+
+func readTraits(ctx context.Context, pool *sql.DB, url engine.URL) (engine.Traits, error) {
+	t := engine.Traits{Family: engine.Postgres, TransactionalDDL: true, NameLimit: nameLimit}
+	err := pool.QueryRowContext(ctx, `SELECT pg_catalog.current_setting('server_version')`).Scan(&t.Version)
+	if err != nil {
+		return t, err
+	}
+	t.Version, _, _ = strings.Cut(t.Version, " ") // "15.18 (Debian 15.18-0+deb12u1)"
+	err = pool.QueryRowContext(ctx, `SELECT system_identifier::text FROM pg_catalog.pg_control_system()`).Scan(&t.Identity)
+	var fault *pgconn.PgError
+	if errors.As(err, &fault) {
+		// Someone took the right to ask away, or it is no PostgreSQL but a relative: then the address must do.
+		t.Identity, err = "address "+url.Host()+url.Option("host"), nil
+	}
+	return t, err
+}
+
+// Traits implements [engine.Server]. The identity is the system identifier that initdb chose.
+func (s *server) Traits() engine.Traits { return s.traits }
+
+// Close implements [engine.Server].
+func (s *server) Close() error { return s.pool.Close() }
+
+// Open implements [engine.Server].
+func (s *server) Open(ctx context.Context, name string) (engine.DB, error) {
+	db, err := s.openDB(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", name, err)
+	}
+	return db, nil
+}
+
+func (s *server) openDB(ctx context.Context, name string) (*database, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	pool, err := s.open(name, canonical())
+	if err != nil {
+		return nil, err
+	}
+	var got string
+	if err := pool.QueryRowContext(ctx, "SELECT pg_catalog.current_database()").Scan(&got); err != nil {
+		return nil, errors.Join(connectFault(ctx, s.url, err), pool.Close())
+	}
+	if got != name {
+		return nil, errors.Join(fmt.Errorf("the server answers as database %s", got), pool.Close())
+	}
+	sessions, err := s.open(name, patient())
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	pool.SetMaxIdleConns(2)
+	sessions.SetMaxIdleConns(-1) // what a migration did to its session ends with it
+	return &database{server: s, name: name, pool: pool, sessions: sessions}, nil
+}
+
+// Drop implements [engine.Server]. The server waits up to 5 s for sessions that are just ending.
+func (s *server) Drop(ctx context.Context, name string) error {
+	if err := checkName(name); err != nil {
+		return fmt.Errorf("drop database %s: %w", name, err)
+	}
+	if _, err := s.pool.ExecContext(ctx, "DROP DATABASE "+ident(name)); err != nil {
+		return fmt.Errorf("drop database %s: %w", name, mapped(ctx, err))
+	}
+	return nil
+}
+
+// checkName refuses names that the server would silently cut.
+func checkName(name string) error {
+	if name == "" {
+		return errors.New("the name is empty")
+	}
+	if len(name) > nameLimit {
+		return fmt.Errorf("the name has %d bytes, PostgreSQL takes %d", len(name), nameLimit)
+	}
+	return nil
+}
+
+func ident(name string) string { return engine.Postgres.Ident(name) }
+
+func table(n schema.Name) string { return engine.Postgres.Table(n) }
+
+// Rename implements [engine.Renamer]: all moves are one transaction.
+func (s *server) Rename(ctx context.Context, moves ...engine.Move) (err error) {
+	tx, err := s.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("rename databases: %w", mapped(ctx, err))
+	}
+	for _, m := range moves {
+		if err = checkName(m.To); err == nil {
+			_, err = tx.ExecContext(ctx, "ALTER DATABASE "+ident(m.From)+" RENAME TO "+ident(m.To))
+		}
+		if err != nil {
+			err = fmt.Errorf("rename database %s to %s: %w", m.From, m.To, mapped(ctx, err))
+			if rollback := tx.Rollback(); !errors.Is(rollback, sql.ErrTxDone) {
+				err = errors.Join(err, rollback)
+			}
+			return err
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("rename databases: commit: %w", mapped(ctx, err))
+	}
+	return nil
+}
+
+// evictPause lies between two looks at the sessions that were told to end.
+const evictPause = 20 * time.Millisecond
+
+// evictPatience is how long clients that come back at once may keep it busy.
+const evictPatience = 15 * time.Second
+
+// Evict implements [engine.Evicter]: it ends every other session of the database, and returns when
+// they are gone. Clients that connect again all the time make it ErrInUse.
+func (s *server) Evict(ctx context.Context, name string) error {
+	end := time.Now().Add(evictPatience)
+	for {
+		var left int
+		err := s.pool.QueryRowContext(ctx, `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+			WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`, name).Scan(&left)
+		if err != nil {
+			return fmt.Errorf("end the sessions of database %s: %w", name, mapped(ctx, err))
+		}
+		if left == 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("end the sessions of database %s: %w: %d are there again and again", name, engine.ErrInUse, left)
+		}
+		pause := time.NewTimer(evictPause)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return fmt.Errorf("end the sessions of database %s: %w", name, ctx.Err())
+		}
+	}
+}
+
+// Lock implements [engine.Locker] by an advisory lock in the database that the server works from, on a
+// connection of its own.
+func (s *server) Lock(ctx context.Context, name string) (unlock func() error, err error) {
+	c, err := s.dial(ctx, s.maintenance)
+	if err != nil {
+		return nil, fmt.Errorf("lock database %s: %w", name, err)
+	}
+	sum := sha256.Sum256([]byte("mulligan lock " + name))
+	key := int64(binary.BigEndian.Uint64(sum[:8]))
+	var got bool
+	err = c.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1)", key).Scan(&got)
+	if err == nil && got {
+		return sync.OnceValue(func() error { return unlockAndHangUp(ctx, c, key) }), nil
+	}
+	if err == nil {
+		err = engine.ErrLocked
+	}
+	return nil, fmt.Errorf("lock database %s: %w", name, errors.Join(mapped(ctx, err), hangUp(ctx, c)))
+}
+
+// unlockAndHangUp lets the lock go before the connection: the server would do it too, but later.
+func unlockAndHangUp(ctx context.Context, c *pgx.Conn, key int64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
+	defer cancel()
+	_, err := c.Exec(ctx, "SELECT pg_catalog.pg_advisory_unlock($1)", key)
+	return errors.Join(mapped(ctx, err), hangUp(ctx, c))
+}
