@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"math/rand/v2"
 	"os"
 	"regexp"
 	"runtime"
@@ -243,20 +242,6 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
-}
-
-func BenchmarkDigester(b *testing.B) {
-	var text strings.Builder
-	r := rand.New(rand.NewPCG(1, 2))
-	for text.Len() < 1<<20 {
-		fmt.Fprintf(&text, "%d\tuser%d@example.com\t%d\t2026-01-01 00:00:00\n", r.Int64(), r.Int32(), r.Int32N(100))
-	}
-	data := []byte(text.String())
-	b.SetBytes(int64(len(data)))
-	d := snapshot.NewDigester()
-	for b.Loop() {
-		_, _ = d.Write(data)
-	}
 }
 
 // defined is the digest's definition, word for word, in big numbers.

@@ -24,9 +24,10 @@ type Entry struct {
 	Finished time.Time
 	Tables   int
 	Rows     int64
-	RawBytes int64 // rows before compression
-	Stored   int64 // bytes of all chunks in the store
-	Err      error // why the manifest cannot be read: [ErrCorrupt], [ErrNewer] or the store's; nil = it was read
+	RawBytes int64  // rows before compression
+	Stored   int64  // bytes of all chunks in the store
+	Position string // last migration that the ledger calls applied; empty = none
+	Err      error  // why the manifest cannot be read: [ErrCorrupt], [ErrNewer] or the store's; nil = it was read
 }
 
 // List reads the manifests of all snapshots of a target, or of all targets where target is empty; the
@@ -55,8 +56,12 @@ func entry(p Place, m *Manifest, err error) Entry {
 	if err != nil {
 		return Entry{Target: p.Target, ID: p.ID, Err: fmt.Errorf("snapshot %s of %s: %w", p.ID, p.Target, err)}
 	}
+	position := ""
+	if m.Ledger != nil {
+		position = m.Ledger.Recorded
+	}
 	return Entry{
-		Target: p.Target, ID: p.ID, Engine: m.Engine, Database: m.Database.Name,
+		Target: p.Target, ID: p.ID, Engine: m.Engine, Database: m.Database.Name, Position: position,
 		Started: m.Started, Finished: m.Finished, Tables: len(m.Tables),
 		Rows: m.Rows(), RawBytes: m.Bytes(), Stored: m.StoredBytes(),
 	}

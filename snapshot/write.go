@@ -20,6 +20,10 @@ import (
 // spoolMemory is how much of a compressed chunk is kept in memory when the options do not say.
 const spoolMemory = 8 << 20
 
+// window is the zstd window of what is written. On rows of text 1 MiB packs as well as 4 MiB, in a third
+// of the memory (measured: 2.7 MiB for an encoder); WithLowerEncoderMem saves one more and costs a third of the speed.
+const window = 1 << 20
+
 // WriterOptions may be nil; each zero field means its default.
 type WriterOptions struct {
 	TempDir     string // for chunks that outgrow memory; empty = the system's
@@ -156,7 +160,7 @@ func (w *Writer) worker() (*worker, error) {
 		zip, err := zstd.NewWriter(nil,
 			zstd.WithEncoderLevel(zstd.SpeedFastest),
 			zstd.WithEncoderConcurrency(1), // no goroutines: callers give the overlap
-			zstd.WithLowerEncoderMem(true),
+			zstd.WithWindowSize(window),
 			zstd.WithZeroFrames(true)) // no rows are a valid frame too
 		if err != nil {
 			return nil, err
