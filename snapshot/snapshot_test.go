@@ -122,10 +122,8 @@ func TestManyWritersAndReaders(t *testing.T) {
 	}
 	var rows, size int64
 	v, err := r.Verify(t.Context(), 4, func(n, b int64) {
-		if n < rows || b < size {
-			t.Error("progress goes back")
-		}
-		rows, size = n, b
+		rows += n
+		size += b
 	})
 	if err != nil {
 		t.Fatal(err)

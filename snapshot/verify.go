@@ -30,14 +30,13 @@ func (v *Verified) Manifest() *Manifest {
 }
 
 // Verify reads every chunk and every file of the snapshot, jobs at a time, and checks all sums, counts
-// and digests. progress is called after each chunk with what was read so far, rows and bytes before
+// and digests. progress is told after each chunk what was read since the last call, rows and bytes before
 // compression; never by two goroutines at once; nil = nobody listens. The first fault ends it.
 // Errors: as [Reader.Rows].
 func (r *Reader) Verify(ctx context.Context, jobs int, progress func(rows, bytes int64)) (*Verified, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(jobs, 1))
-	var mu sync.Mutex // guards rows and bytes, and orders the calls of progress
-	var rows, bytes int64
+	var mu sync.Mutex // orders the calls of progress
 	for _, f := range r.manifest.Files {
 		group.Go(func() error {
 			_, err := r.File(ctx, f.Name)
@@ -46,16 +45,12 @@ func (r *Reader) Verify(ctx context.Context, jobs int, progress func(rows, bytes
 	}
 	for c := range r.manifest.chunks {
 		group.Go(func() error {
-			if err := r.verify(ctx, c); err != nil {
+			if err := r.verify(ctx, c); err != nil || progress == nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			rows += c.Rows
-			bytes += c.RawBytes
-			if progress != nil {
-				progress(rows, bytes)
-			}
+			progress(c.Rows, c.RawBytes)
 			return nil
 		})
 	}
