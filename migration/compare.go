@@ -1,5 +1,11 @@
 package migration
 
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
 // Verdict says on which of the two sides a migration stands.
 type Verdict string
 
@@ -76,4 +82,26 @@ func Index(files []Migration, id ID) int {
 		}
 	}
 	return -1
+}
+
+// Listed is a source that is asked once, and then remembers its list. It is safe for concurrent use.
+type Listed struct {
+	Source Source
+
+	mu    sync.Mutex // guards files
+	files []Migration
+}
+
+// Migrations is [Source.Migrations]. An error is not remembered.
+func (l *Listed) Migrations(ctx context.Context) ([]Migration, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.files == nil {
+		files, err := l.Source.Migrations(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.files = files
+	}
+	return slices.Clone(l.files), nil
 }

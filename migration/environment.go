@@ -42,21 +42,26 @@ func HasSecret(u engine.URL) bool {
 	return false
 }
 
-// Environment makes a child process's environment: this process's own, DATABASE_URL as u (unless u
-// is zero), and entries "NAME=value" with placeholders, which win. An entry of another form is an
-// error that does not show it.
+// Environment makes a child process's environment: this process's own, then entries "NAME=value" with
+// placeholders, then DATABASE_URL as u. An entry for DATABASE_URL itself counts only where it holds a
+// placeholder: one that names a database, in an application's .env file for instance, would send the
+// child to that database in place of u. A zero u sets nothing. An entry of another form is an error
+// that does not show it.
 func Environment(entries []string, u engine.URL, to ID) ([]string, error) {
-	env := os.Environ()
-	if !u.IsZero() {
-		env = append(env, "DATABASE_URL="+u.Reveal())
-	}
+	const address = "DATABASE_URL"
+	env, own := os.Environ(), false
 	fill := Placeholders(u, to)
 	for _, e := range entries {
 		name, value, ok := strings.Cut(e, "=")
 		if !ok || name == "" {
 			return nil, errors.New("an entry of the environment is not of the form NAME=value")
 		}
-		env = append(env, name+"="+fill.Replace(value))
+		filled := fill.Replace(value)
+		own = name == address && filled != value || own && name != address
+		env = append(env, name+"="+filled)
+	}
+	if !own && !u.IsZero() {
+		env = append(env, address+"="+u.Reveal())
 	}
 	return env, nil
 }

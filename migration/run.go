@@ -41,6 +41,9 @@ func (r *SQLRunner) Run(ctx context.Context, target Target, to ID, log io.Writer
 		return fmt.Errorf("open a session for the migrations: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := asGoTools(ctx, s); err != nil {
+		return err
+	}
 	if err := r.Ledger.Create(ctx, s); err != nil {
 		return err
 	}
@@ -65,6 +68,18 @@ func (r *SQLRunner) Run(ctx context.Context, target Target, to ID, log io.Writer
 		if err := r.step(ctx, s, m, files, log); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// asGoTools sets up the session as the tools have it, all of which are written in Go: on MySQL and
+// MariaDB with the collation that their driver asks for. Views and triggers keep it, and texts are compared by it.
+func asGoTools(ctx context.Context, s engine.Session) error {
+	if f := s.Family(); f != engine.MySQL && f != engine.MariaDB {
+		return nil
+	}
+	if _, err := s.ExecContext(ctx, "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"); err != nil {
+		return fmt.Errorf("set up the session for the migrations: %w", err)
 	}
 	return nil
 }

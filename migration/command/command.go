@@ -9,7 +9,7 @@
 //
 // {password}, and {url} where it holds a password, are allowed in the environment only, since
 // everyone on a machine can read argument lists. DATABASE_URL is always set in the environment to the
-// target's url, with the scheme as the user wrote it; a line of its own in the environment wins.
+// target's url, with the scheme as the user wrote it ([migration.Environment]).
 //
 // A command that exits with 0 is believed to have done its work here. Whether it has, and in the
 // target and not in a database of its own configuration, only the ledger can tell: callers compare

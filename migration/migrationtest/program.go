@@ -1,0 +1,77 @@
+package migrationtest
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// programs are the real tools, as the Go commands that build them in internal/tools.
+func programs() map[string][]string {
+	return map[string][]string{
+		"goose": {"-tags", "no_clickhouse no_libsql no_mssql no_vertica no_ydb no_turso no_azuresql",
+			"github.com/pressly/goose/v3/cmd/goose"},
+		"golang-migrate": {"-tags", "postgres mysql sqlite", "github.com/golang-migrate/migrate/v4/cmd/migrate"},
+		"dbmate":         {"./dbmate"},
+	}
+}
+
+// Program builds a real tool, "goose", "golang-migrate" or "dbmate", and returns its path. The Go module
+// proxy is asked the first time only: modules and what is compiled stay in Go's own caches.
+func Program(t testing.TB, name string) string {
+	t.Helper()
+	args, ok := programs()[name]
+	if !ok {
+		t.Fatalf("no program %s", name)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	build := exec.CommandContext(ctx, "go", append([]string{"build", "-o", path}, args...)...)
+	build.Dir = filepath.Join(root(t), "internal", "tools")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly -buildvcs=false")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build %s (it needs the Go module proxy): %v\n%s", name, err, out)
+	}
+	return path
+}
+
+// Run runs a real tool without any of this process's own settings for it.
+func Run(t testing.TB, program string, args ...string) (output string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"HOME=" + cmd.Dir, "PATH=" + os.Getenv("PATH"), "TZ=UTC"}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	return out.String(), err
+}
+
+// Example is a folder of the repository's examples.
+func Example(t testing.TB, parts ...string) string {
+	t.Helper()
+	return filepath.Join(append([]string{root(t), "examples"}, parts...)...)
+}
+
+// root finds the main module's folder above the working directory.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, gone := os.Stat(filepath.Join(dir, "go.mod")); gone == nil {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			break
+		}
+		dir = up
+	}
+	t.Fatal("the module's folder is not above the working directory")
+	return ""
+}
