@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -362,36 +363,61 @@ func TestTempDirGone(t *testing.T) {
 	}
 }
 
-func TestSpoolGoesToAFileOfTheOwner(t *testing.T) {
-	temp := t.TempDir()
-	w, err := snapshot.Create(t.Context(), storetest.Memory(), target, smallID, &snapshot.WriterOptions{TempDir: temp, SpoolMemory: 1000})
+// TestKilled kills a process in the middle of a chunk that has outgrown memory: nothing is listed, no
+// temporary file is left, and what is left of the snapshot is found and can be removed.
+func TestKilled(t *testing.T) {
+	if root := os.Getenv("SNAPSHOT_TEST_STORE"); root != "" {
+		killedWriter(t, root, os.Getenv("SNAPSHOT_TEST_TEMP"))
+		t.Fatal("still alive")
+	}
+	root, temp := t.TempDir(), t.TempDir()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilled$")
+	child.Env = append(os.Environ(), "SNAPSHOT_TEST_STORE="+root, "SNAPSHOT_TEST_TEMP="+temp)
+	if out, err := child.CombinedOutput(); err == nil || child.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the child ended by %v, not by SIGKILL\n%s", err, out)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("temporary files are left: %v, %v", left, err)
+	}
+	s, err := dir.Open(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	noise := make([]byte, 1<<20)
-	rnd := rand.NewChaCha8([32]byte{1})
-	_, _ = rnd.Read(noise)
-	noise = bytes.ReplaceAll(noise, []byte("\n"), []byte("."))
-	_, err = w.Chunk(t.Context(), users, 1, func(w io.Writer) (int64, error) {
-		if _, err := w.Write(append(noise, '\n')); err != nil {
+	if list, err := snapshot.List(t.Context(), s, target); err != nil || len(list) != 0 {
+		t.Errorf("List: %v, %v", list, err)
+	}
+	if left, err := snapshot.Incomplete(t.Context(), s, target); err != nil || len(left) != 1 || left[0].ID != smallID {
+		t.Errorf("Incomplete: %v, %v", left, err)
+	}
+	if err := snapshot.Remove(t.Context(), s, target, smallID); err != nil {
+		t.Error(err)
+	}
+	writeSmall(t, s) // the place is free again
+}
+
+// killedWriter writes one chunk, begins a second one, and kills its process.
+func killedWriter(t *testing.T, root, temp string) {
+	s, err := dir.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := snapshot.Create(t.Context(), s, target, smallID, &snapshot.WriterOptions{TempDir: temp, SpoolMemory: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, w, users, 1, "1\n")
+	_, err = w.Chunk(t.Context(), users, 2, func(w io.Writer) (int64, error) {
+		noise := make([]byte, 4<<20)
+		_, _ = rand.NewChaCha8([32]byte{1}).Read(noise) // it never fails
+		if _, err := w.Write(noise); err != nil {
 			return 0, err
 		}
-		files, err := os.ReadDir(temp)
-		if err != nil || len(files) != 1 {
-			return 0, fmt.Errorf("%d temporary files, want 1: %w", len(files), err)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+			return 0, err
 		}
-		info, err := files[0].Info()
-		if err == nil && info.Mode().Perm() != 0o600 {
-			err = fmt.Errorf("the temporary file is %v", info.Mode())
-		}
-		return 1, err
+		select {} // the signal is on its way
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if files, err := os.ReadDir(temp); err != nil || len(files) != 0 {
-		t.Errorf("left: %v, %v", files, err)
-	}
+	t.Fatal(err)
 }
 
 func TestListAndResolve(t *testing.T) {
@@ -434,6 +460,32 @@ func TestListAndResolve(t *testing.T) {
 	}
 	if _, err := snapshot.Open(t.Context(), mem, target, unfinished); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open of an unfinished one: %v, want fs.ErrNotExist", err)
+	}
+}
+
+// TestBrokenStore: a store that cannot be listed is no empty one.
+func TestBrokenStore(t *testing.T) {
+	mem := storetest.Memory()
+	writeSmall(t, mem)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, list := snapshot.List(ctx, mem, target)
+	_, incomplete := snapshot.Incomplete(ctx, mem, target)
+	_, resolve := snapshot.Resolve(ctx, mem, target, "latest")
+	_, open := snapshot.Open(ctx, mem, target, smallID)
+	_, create := snapshot.Create(ctx, mem, target, smallID, nil)
+	for name, err := range map[string]error{"List": list, "Incomplete": incomplete, "Resolve": resolve, "Open": open, "Create": create,
+		"Remove": snapshot.Remove(ctx, mem, target, smallID)} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want the store's error", name, err)
+		}
+	}
+	_, list = snapshot.List(t.Context(), mem, "../x")
+	_, resolve = snapshot.Resolve(t.Context(), mem, "", "latest")
+	for name, err := range map[string]error{"List": list, "Resolve": resolve, "Remove": snapshot.Remove(t.Context(), mem, target, "../x")} {
+		if !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("%s of an impossible place: %v, want fs.ErrInvalid", name, err)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type spool struct {
 	limit  int    // bytes in memory
 	memory []byte // kept from one blob to the next
 	file   *os.File
+	named  bool // the file still has its name
 	size   int64
 	hash   hash.Hash
 }
@@ -42,13 +43,14 @@ func (s *spool) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// spill moves the blob from memory to a file, readable by its owner only.
+// spill moves the blob from memory to a file, readable by its owner only. The file loses its name at
+// once where the system allows that, so that a killed process leaves nothing.
 func (s *spool) spill() error {
 	f, err := os.CreateTemp(s.dir, "mulligan-chunk-*") // 0600
 	if err != nil {
 		return fmt.Errorf("make temporary file: %w", err)
 	}
-	s.file = f
+	s.file, s.named = f, os.Remove(f.Name()) != nil
 	if _, err := f.Write(s.memory); err != nil {
 		return fmt.Errorf("write temporary file: %w", err)
 	}
@@ -79,7 +81,11 @@ func (s *spool) reset() error {
 	}
 	f := s.file
 	s.file = nil
-	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+	err := f.Close()
+	if s.named {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	if err != nil {
 		return fmt.Errorf("remove temporary file: %w", err)
 	}
 	return nil

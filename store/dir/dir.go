@@ -31,7 +31,8 @@ const tmp = ".tmp"
 
 // Store is a folder. It is safe for concurrent use and needs no close.
 type Store struct {
-	root string
+	root   string
+	naming sync.Mutex // held while a blob gets its name
 
 	mu      sync.Mutex      // guards durable
 	durable map[string]bool // folders whose names this process has made durable
@@ -101,7 +102,9 @@ func (s *Store) publish(from, to string) error {
 		if err := makeFolders(filepath.Dir(to)); err != nil {
 			return err
 		}
+		s.naming.Lock()
 		err := name(from, to)
+		s.naming.Unlock()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -136,14 +139,22 @@ func (s *Store) settle(folder string) error {
 	return nil
 }
 
-// name links from to to, or renames it where there are no links. Neither replaces.
+// name links from to to, or moves it where there are no links. Neither replaces.
 func name(from, to string) error {
 	err := os.Link(from, to)
-	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EMLINK) {
-		return err
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EMLINK) {
+		return move(from, to)
 	}
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fs.ErrExist, err)
+	return err
+}
+
+// move renames from to to where that is free. Between the look and the deed another process could take
+// the name; this one cannot, for its Puts of one name are told apart by the mutex of [Store.publish].
+func move(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return fs.ErrExist
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return os.Rename(from, to)
 }

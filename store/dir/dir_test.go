@@ -143,6 +143,31 @@ func TestKilledInPut(t *testing.T) {
 	}
 }
 
+// TestDiskFull has the file system refuse the rest of a blob: it is absent, and so is its temporary file.
+func TestDiskFull(t *testing.T) {
+	s := open(t)
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100_000, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Put(t.Context(), "a/b", strings.NewReader(strings.Repeat("x", 200_000)))
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("Put: %v, want EFBIG", err)
+	}
+	if left := temporary(t, s); len(left) != 0 {
+		t.Errorf("left: %q", left)
+	}
+	if _, err := s.Get(t.Context(), "a/b"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Get: %v, want fs.ErrNotExist", err)
+	}
+}
+
 // suicide kills its process when about half of it was read.
 type suicide struct{ *strings.Reader }
 
