@@ -49,6 +49,8 @@ type Source struct {
 	Name   string          // the database
 	Target string          // the name of the target in the configuration; the snapshot's folder
 	Tool   *migration.Tool // the migrations that made it; nil = unknown: the manifest then has no positions
+
+	LedgerGiven bool // the user named the tool's ledger table, so that other ledgers are the application's business
 }
 
 // Run copies a database into the store and returns the manifest, which is durable.
@@ -82,6 +84,7 @@ func Run(ctx context.Context, src Source, s store.Store, o *Options) (*snapshot.
 type job struct {
 	src       Source
 	options   Options
+	table     schema.Name // of the ledger, with its schema where it is there
 	ledger    []migration.Record
 	files     []migration.Migration
 	objects   []schema.Object
@@ -115,6 +118,13 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		return nil, err
 	}
 	if src.Tool != nil {
+		found, err := Ledger(b.selection.Ledgers, src.Tool.Name, src.Tool.Ledger.Table(), src.LedgerGiven)
+		if err != nil {
+			return nil, fmt.Errorf("database %s: %w", src.Name, err)
+		}
+		if b.table = src.Tool.Ledger.Table(); found != nil {
+			b.table = found.Table
+		}
 		if b.files, err = src.Tool.Source.Migrations(ctx); err != nil && !errors.Is(err, migration.ErrNone) {
 			return nil, fmt.Errorf("list the migrations of %s: %w", src.Tool.Name, err)
 		}
@@ -179,7 +189,7 @@ func (b *job) describeLedger(ctx context.Context) error {
 	if !slices.EqualFunc(b.ledger, again, func(x, y migration.Record) bool { return x.ID == y.ID && x.State == y.State }) {
 		return fmt.Errorf("ledger %s: a migration ran: %w; run it again", tool.Ledger.Table(), ErrMoved)
 	}
-	l := &snapshot.Ledger{Tool: tool.Name, Table: tool.Ledger.Table(), Recorded: string(migration.Position(b.files, b.ledger))}
+	l := &snapshot.Ledger{Tool: tool.Name, Table: b.table, Recorded: string(migration.Position(b.files, b.ledger))}
 	for _, r := range b.ledger {
 		l.Records = append(l.Records, snapshot.Record{ID: string(r.ID), State: string(r.State), At: r.At, Raw: r.Raw})
 	}

@@ -66,10 +66,18 @@ func ScratchName(database, run string, limit int) string { return markName(datab
 // AsideName names the database that a run sets aside: "app__mulligan_old_9f3a1c".
 func AsideName(database, run string, limit int) string { return markName(database, "old_"+run, limit) }
 
-// IsScratchName tells the names that ScratchName makes from all others, set-aside ones included.
+// UndoneName names the rebuilt database that an undo takes out of its place: "app__mulligan_new_9f3a1c".
+func UndoneName(database, run string, limit int) string { return markName(database, "new_"+run, limit) }
+
+// IsScratchName tells the names that ScratchName makes from all others. Those of databases that were set
+// aside or undone hold rows, and are none.
 func IsScratchName(name string) bool {
 	i := strings.LastIndex(name, mark)
-	return i >= 0 && !strings.HasPrefix(name[i+len(mark):], "old_")
+	if i < 0 {
+		return false
+	}
+	kind := name[i+len(mark):]
+	return !strings.HasPrefix(kind, "old_") && !strings.HasPrefix(kind, "new_")
 }
 
 func markName(database, suffix string, limit int) string {

@@ -16,8 +16,11 @@ import (
 	"mulligan/snapshot"
 )
 
-// ErrStrategy tells that a strategy cannot be taken here.
-var ErrStrategy = errors.New("the strategy cannot be taken here")
+// The errors that callers branch on.
+var (
+	ErrStrategy = errors.New("the strategy cannot be taken here")
+	ErrNoRows   = errors.New("the snapshot carries nothing but a ledger")
+)
 
 // Plan is what a run would do. Making one changes nothing.
 type Plan struct {
@@ -49,10 +52,13 @@ type PlannedTable struct {
 	Rule string      `json:"rule,omitempty"`
 }
 
-// RowsCarried is the server's estimate of all rows that the run takes along.
+// RowsCarried is the server's estimate of all rows that the run takes along; -1 = unknown.
 func (p *Plan) RowsCarried() (n int64) {
 	for _, t := range p.Carried {
-		n += max(t.Rows, 0)
+		if t.Rows < 0 {
+			return -1
+		}
+		n += t.Rows
 	}
 	return n
 }
@@ -168,6 +174,9 @@ func (r *Run) planRestore(ctx context.Context, p *Plan, files []migration.Migrat
 		if m.Ledger == nil || t.Name != m.Ledger.Table {
 			p.Carried = append(p.Carried, PlannedTable{Name: t.Name, Rows: t.Rows})
 		}
+	}
+	if len(p.Carried) == 0 && len(m.Excluded) > 0 {
+		return fmt.Errorf("snapshot %s: %w", m.ID, ErrNoRows)
 	}
 	for _, e := range m.Excluded {
 		p.Left = append(p.Left, PlannedTable{Name: e.Name, Rows: -1, Rule: e.Rule})

@@ -116,6 +116,13 @@ func NewHeader(s engine.Server, url engine.URL, target string, from snapshot.ID,
 	return h, nil
 }
 
+// Absent says that there is no database to be replaced: the new one is built beside and takes the name.
+// limit is [engine.Traits.NameLimit].
+func (h *Header) Absent(limit int) {
+	h.Replace, h.Strategy = false, restore.Beside
+	h.Next = engine.ScratchName(h.Database, h.Run.Run(), limit)
+}
+
 // Stages lists the run's stages in order.
 func (r *Run) Stages() []pipeline.Stage {
 	r.prepare()
@@ -132,6 +139,11 @@ func (r *Run) prepare() {
 		return
 	}
 	h := r.Header
+	// The files are listed once in a run: some tools need a child process for it, and what a run is bound to
+	// must not change under it.
+	tool := *r.Tool
+	tool.Source = &migration.Listed{Source: r.Tool.Source}
+	r.Tool = &tool
 	r.build = &restore.Build{
 		Server: r.Server, URL: r.URL, Name: h.Database, Next: h.Next, Aside: h.Aside, Strategy: h.Strategy,
 		Replace: h.Replace, Tool: r.Tool, Store: r.Store, Target: h.Source, Snapshot: h.Snapshot,
@@ -205,10 +217,10 @@ func (r *Run) backup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	src := backup.Source{Server: r.Server, DB: db, Name: r.Header.Database, Target: r.Header.Target, Tool: r.Tool}
+	src := backup.Source{Server: r.Server, DB: db, Name: r.Header.Database, Target: r.Header.Target, Tool: r.Tool, LedgerGiven: r.LedgerGiven}
 	var total int64
 	if r.plan != nil {
-		total = r.plan.RowsCarried()
+		total = max(r.plan.RowsCarried(), 0)
 	}
 	_, err = backup.Run(ctx, src, r.Store, &backup.Options{
 		Rules: r.Header.Rules, Jobs: r.Header.Options.Jobs, ID: r.Header.Snapshot, Tool: r.Header.Version, TempDir: r.TempDir,

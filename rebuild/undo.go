@@ -34,7 +34,7 @@ func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err er
 // takeBack decides by the names that exist, so that it does not matter where an earlier attempt ended.
 func (r *Run) takeBack(ctx context.Context) (kept string, err error) {
 	h := r.Header
-	kept = engine.AsideName(h.Database, "new_"+h.Run.Run(), r.Server.Traits().NameLimit)
+	kept = engine.UndoneName(h.Database, h.Run.Run(), r.Server.Traits().NameLimit)
 	name, err := r.exists(ctx, h.Database)
 	if err != nil {
 		return "", err

@@ -21,9 +21,9 @@ const proofBytes = 64 << 20
 // schemaProof is what compare-schema saw.
 type schemaProof struct {
 	Equal    bool            `json:"equal"`
-	NameOnly []schema.Change `json:"name_only,omitempty"` // constraints and indexes that are called differently and are the same
-	New      []schema.Change `json:"new,omitempty"`       // made by migrations, absent in the old database
-	Drift    []schema.Change `json:"drift,omitempty"`     // in the old database, and not carried over
+	Cosmetic []schema.Change `json:"cosmetic,omitempty"` // names of indexes and constraints, order of columns: the meaning is the same
+	New      []schema.Change `json:"new,omitempty"`      // made by migrations, absent in the old database
+	Drift    []schema.Change `json:"drift,omitempty"`    // in the old database, and not carried over
 	Accepted bool            `json:"accepted,omitempty"`
 }
 
@@ -38,8 +38,8 @@ func (b *Build) checkSchema(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("inspect database %s: %w", b.Next, err)
 	}
-	changes, names := schema.SplitNames(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
-	p := schemaProof{Equal: len(changes) == 0, NameOnly: names, Accepted: b.Options.AcceptDrift || b.Options.Newest}
+	changes, cosmetic := schema.Split(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
+	p := schemaProof{Equal: len(changes) == 0, Cosmetic: cosmetic, Accepted: b.Options.AcceptDrift || b.Options.Newest}
 	for _, c := range changes {
 		if c.Old == "" {
 			p.New = append(p.New, c)

@@ -206,7 +206,7 @@ func (b *Build) evaluate(ctx context.Context, index int) (candidate, error) {
 	if err != nil {
 		return candidate{}, fmt.Errorf("inspect database %s: %w", b.Next, err)
 	}
-	changes, _ := schema.SplitNames(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
+	changes, _ := schema.Split(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
 	return candidate{index, Fit(b.carried(), s, b.Options.Mapping), changes}, nil
 }
 

@@ -53,11 +53,29 @@ func Diff(before, after []Object) []Change {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// SplitNames takes out of a list of changes the pairs that differ in their name only: an index, a key or a
-// constraint that is gone, and one of the same table with the same definition that is new. Tools choose
-// such names, and two ways to the same schema often choose differently. names holds one change for each pair,
-// with Old and New as the two names.
-func SplitNames(changes []Change) (real, names []Change) {
+// KindColumnOrder is the object that holds the order of a table's columns, see [WithColumnOrders].
+const KindColumnOrder = "column order"
+
+// WithColumnOrders adds to the objects of a schema one for each table that holds the order of its columns, and
+// sorts them all by key. The order is an object of its own, so that a column which only stands elsewhere is no
+// change of that column and of all after it.
+func WithColumnOrders(objects []Object, tables []Table) []Object {
+	for _, t := range tables {
+		names := make([]string, len(t.Columns))
+		for i, c := range t.Columns {
+			names[i] = quotePart(c.Name)
+		}
+		objects = append(objects, Object{Kind: KindColumnOrder, Name: t.Name.String(), Def: strings.Join(names, ", ")})
+	}
+	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.Key(), b.Key()) })
+	return objects
+}
+
+// Split takes out of a list of changes those that leave the meaning of the schema as it is: the order of a
+// table's columns, and names. A name is an index or a constraint that is gone, and one of the same table with
+// the same definition that is new: tools choose such names, and two ways to one schema often choose
+// differently. cosmetic holds one change for each such pair, with Old and New as the two names.
+func Split(changes []Change) (real, cosmetic []Change) {
 	used := make([]bool, len(changes))
 	for i, gone := range changes {
 		if used[i] || gone.New != "" || !nameOnlyKind(gone.Kind) {
@@ -68,16 +86,20 @@ func SplitNames(changes []Change) (real, names []Change) {
 				continue
 			}
 			used[i], used[k] = true, true
-			names = append(names, Change{Kind: gone.Kind, Name: gone.Name, Old: gone.Name, New: come.Name})
+			cosmetic = append(cosmetic, Change{Kind: gone.Kind, Name: gone.Name, Old: gone.Name, New: come.Name})
 			break
 		}
 	}
 	for i, c := range changes {
-		if !used[i] {
+		switch {
+		case used[i]:
+		case c.Kind == KindColumnOrder && c.Old != "" && c.New != "":
+			cosmetic = append(cosmetic, c)
+		default:
 			real = append(real, c)
 		}
 	}
-	return real, names
+	return real, cosmetic
 }
 
 // nameOnlyKind tells the kinds of object whose name carries no meaning.
@@ -123,10 +145,11 @@ func mask(def, own string) string {
 	if n, err := ParseName(own); err == nil {
 		own = n.Table
 	}
-	for _, form := range []string{"`" + strings.ReplaceAll(own, "`", "``") + "`", `"` + strings.ReplaceAll(own, `"`, `""`) + `"`, " " + own + " "} {
+	quoted := []string{"`" + strings.ReplaceAll(own, "`", "``") + "`", `"` + strings.ReplaceAll(own, `"`, `""`) + `"`}
+	for _, form := range quoted {
 		if i := strings.Index(def, form); i >= 0 {
-			return def[:i] + " ? " + def[i+len(form):]
+			return def[:i] + "?" + def[i+len(form):]
 		}
 	}
-	return def
+	return strings.Replace(def, " "+own+" ", " ? ", 1)
 }

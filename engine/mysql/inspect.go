@@ -56,7 +56,7 @@ func (db *DB) objects(ctx context.Context, s *schema.Schema) ([]schema.Object, e
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return ordered(list), nil
+	return ordered(schema.WithColumnOrders(list, s.Tables)), nil
 }
 
 // withConn lends one connection of the pool.
@@ -108,6 +108,9 @@ func triggerOrder(list []code) map[string]int {
 
 var (
 	counterOption = regexp.MustCompile(`^([^']*?) AUTO_INCREMENT=\d+`)
+	// InnoDB checks at once, so RESTRICT and NO ACTION are one and the default (MySQL manual, "FOREIGN KEY
+	// Constraints"); MariaDB prints what was written.
+	defaultAction = regexp.MustCompile(` ON (?:DELETE|UPDATE) (?:RESTRICT|NO ACTION)`)
 	eventStart    = regexp.MustCompile(` STARTS '[^']*'`)
 )
 
@@ -143,13 +146,11 @@ func describeTable(table, text string) []schema.Object {
 	prefix := schema.Name{Table: table}.String()
 	clauses, options := tableClauses(text)
 	list := []schema.Object{{Kind: "table", Name: prefix, Def: strings.TrimSpace(counterOption.ReplaceAllString(options, "$1"))}}
-	before := "first"
 	for _, clause := range clauses {
 		kind, name := clauseKind(clause)
 		o := schema.Object{Kind: kind, Name: prefix + "." + schema.Name{Table: name}.String(), Def: clause}
-		if kind == "column" {
-			o.Def += "\n" + before
-			before = "after " + ident(name)
+		if strings.Contains(clause, "FOREIGN KEY") {
+			o.Def = defaultAction.ReplaceAllString(clause, "")
 		}
 		list = append(list, o)
 	}

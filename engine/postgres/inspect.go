@@ -67,6 +67,7 @@ func inspect(ctx context.Context, c *pgx.Conn, withObjects bool) (*schema.Schema
 		if s.Objects, err = readObjects(ctx, c); err != nil {
 			return nil, fmt.Errorf("read objects: %w", err)
 		}
+		s.Objects = schema.WithColumnOrders(s.Objects, s.Tables)
 	}
 	return s, nil
 }
@@ -76,7 +77,7 @@ func readObjects(ctx context.Context, c *pgx.Conn) ([]schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (schema.Object, error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (schema.Object, error) {
 		var o schema.Object
 		var parts []string
 		var suffix string
@@ -87,11 +88,6 @@ func readObjects(ctx context.Context, c *pgx.Conn) ([]schema.Object, error) {
 		o.Name = strings.Join(parts, ".") + suffix
 		return o, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(list, func(a, b schema.Object) int { return strings.Compare(a.Key(), b.Key()) })
-	return list, nil
 }
 
 func readTables(ctx context.Context, c *pgx.Conn) ([]schema.Table, error) {

@@ -92,7 +92,7 @@ lines (kind, parts, suffix, def) AS (
 
 	UNION ALL
 	SELECT 'column', ARRAY[r.nspname, r.relname, a.attname], '', concat_ws(' ',
-		row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum) || ':', format_type(a.atttypid, a.atttypmod),
+		format_type(a.atttypid, a.atttypmod),
 		CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation END,
 		CASE WHEN a.attnotnull THEN 'not null' END,
 		CASE WHEN a.attgenerated = '' THEN 'default ' ELSE 'generated ' || a.attgenerated::text || ' ' END || pg_get_expr(d.adbin, d.adrelid),

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"mulligan/backup"
+	"mulligan/config"
+	"mulligan/engine"
+	"mulligan/migration"
+	"mulligan/rebuild"
+	"mulligan/restore"
+	"mulligan/snapshot"
+)
+
+// The exit codes. docs/exit-codes.md is their manual.
+const (
+	exitDone        = 0   // done and proved, or healthy
+	exitFindings    = 1   // findings
+	exitUsage       = 2   // bad usage or configuration; nothing was touched
+	exitMidway      = 3   // the run stopped midway: resume or undo
+	exitFailed      = 4   // failed, and the database is as it was
+	exitNoSnapshot  = 10  // no such snapshot or repository
+	exitLocked      = 11  // locked by another run
+	exitInterrupted = 130 // interrupted
+)
+
+// exitRule says what an error means to a script, and to a person who must go on.
+type exitRule struct {
+	match func(error) bool
+	code  int
+	hint  string
+}
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+// exitRules are tried in order; the first that matches decides.
+func exitRules() []exitRule {
+	return []exitRule{
+		{isUsage, exitUsage, ""},
+		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
+		{is(snapshot.ErrNewer), exitFailed, "the snapshot was written by a newer mulligan: use that version to read it"},
+		{is(snapshot.ErrCorrupt), exitFailed, "the snapshot is damaged: nothing was loaded from it; `mulligan snapshots list` shows others, `mulligan snapshots verify` checks them"},
+		{is(errNoSnapshot), exitNoSnapshot, "`mulligan snapshots list` shows what is there"},
+		{is(rebuild.ErrNoRows), exitFailed, "name a snapshot that `mulligan snapshots list` shows with rows"},
+		{is(restore.ErrWritten), exitFailed, "stop what writes to the database and run it again; nothing was changed"},
+		{is(restore.ErrDrift), exitFailed, "write a migration that makes it, or pass --accept-drift to go on without it"},
+		{is(restore.ErrMisfit), exitFailed, "name the position with --at MIGRATION, leave the table out, or say in `mapping` where the columns go"},
+		{is(restore.ErrUnmoved), exitFailed, "migrations.env hands the url to the command, as in env: [\"DATABASE_URL={url}\"]"},
+		{is(migration.ErrAmbiguous), exitFailed, "name the right one with migrations.tool and migrations.table in the configuration"},
+		{is(migration.ErrNone), exitFailed, "look at migrations.dir, and for TypeORM at the data source's `migrations`"},
+		{is(backup.ErrNoTable), exitFailed, "look at tables.include, tables.exclude and tables.where; names are case-sensitive"},
+		{is(engine.ErrInUse), exitFailed, "stop the application, or pass --evict to end its sessions"},
+		{is(engine.ErrNoServer), exitFailed, "is the server running, and are host and port right?"},
+		{is(engine.ErrNotExist), exitFailed, "is the database's name right? `mulligan restore` can make it from a snapshot"},
+		{is(engine.ErrDenied), exitFailed, "check user, password and grants; docs/engines.md lists the grants that each command needs"},
+	}
+}
+
+func isUsage(err error) bool {
+	var usage usageError
+	var conf *config.Error
+	return errors.As(err, &usage) || errors.As(err, &conf)
+}
+
+// report writes an error with its hints, and gives the exit code.
+func (a *app) report(err error) int {
+	var silent errSilent
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &silent):
+		return silent.code
+	case strings.HasPrefix(err.Error(), "unknown command"):
+		err = usageError{err, "`mulligan help` lists the commands"}
+	}
+	code, hints := classify(err)
+	if a.json() {
+		data, jerr := json.Marshal(map[string]any{"error": err.Error(), "hints": hints, "exit_code": code})
+		if jerr == nil {
+			fmt.Fprintf(a.stdout, "%s\n", data)
+		}
+	}
+	fmt.Fprintf(a.stderr, "mulligan: %v\n", err)
+	for _, h := range hints {
+		fmt.Fprintf(a.stderr, "hint: %s\n", h)
+	}
+	return code
+}
+
+// classify finds the exit code and the hints of an error.
+func classify(err error) (code int, hints []string) {
+	code = exitFailed
+	for _, rule := range exitRules() {
+		if rule.match(err) {
+			code = rule.code
+			if rule.hint != "" {
+				hints = append(hints, rule.hint)
+			}
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrPermission) && len(hints) == 0 {
+		hints = append(hints, "check the owner and the mode of the file")
+	}
+	var usage usageError
+	if errors.As(err, &usage) && usage.hint != "" {
+		hints = append(hints, usage.hint)
+	}
+	var conf *config.Error
+	if errors.As(err, &conf) && conf.Hint != "" {
+		hints = append(hints, conf.Hint)
+	}
+	var stopped *runError
+	if errors.As(err, &stopped) {
+		return stopped.classify(code, hints)
+	}
+	if errors.Is(err, context.Canceled) {
+		return exitInterrupted, append(hints, "interrupted; nothing was changed")
+	}
+	return code, hints
+}
+
+// runError is a run that did not come to its end, with the run's name for the hints.
+type runError struct {
+	run     string
+	resumes bool
+	failure *rebuild.Failure
+}
+
+func (e *runError) Error() string { return e.failure.Error() }
+func (e *runError) Unwrap() error { return e.failure }
+
+func (e *runError) classify(code int, hints []string) (int, []string) {
+	resume := fmt.Sprintf("`mulligan resume %s` goes on from here", e.run)
+	undo := fmt.Sprintf("`mulligan undo %s` takes it back", e.run)
+	switch {
+	case e.failure.Interrupted && e.failure.State == rebuild.AsItWas:
+		return exitInterrupted, append(hints, "interrupted; the database is as it was", resume)
+	case e.failure.Interrupted:
+		return exitInterrupted, append(hints, "interrupted midway; the old database is kept under its set-aside name", resume, undo)
+	case e.failure.State == rebuild.Midway:
+		return exitMidway, append(hints, resume, undo)
+	}
+	if code == exitFailed || code == exitDone {
+		code = exitFailed
+	}
+	hints = append(hints, "the database is as it was; what was begun is taken back")
+	if e.resumes {
+		hints = append(hints, "when the cause is mended, "+resume+" with the snapshot that was taken")
+	}
+	return code, hints
+}
+
+// exitHelp is the part of a command's help that lists its exit codes.
+func exitHelp(codes ...int) string {
+	var b strings.Builder
+	b.WriteString("\n\nExit codes:\n")
+	for _, c := range codes {
+		fmt.Fprintf(&b, "  %-4d%s\n", c, exitMeaning(c))
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func exitMeaning(code int) string {
+	switch code {
+	case exitDone:
+		return "done and proved"
+	case exitFindings:
+		return "findings: something that was checked is not as it should be"
+	case exitUsage:
+		return "bad usage or configuration; nothing was touched"
+	case exitMidway:
+		return "stopped midway: resume or undo, as the message says"
+	case exitFailed:
+		return "failed, and the database is as it was"
+	case exitNoSnapshot:
+		return "no such snapshot or repository"
+	case exitLocked:
+		return "locked by another run"
+	case exitInterrupted:
+		return "interrupted; nothing is lost, and the message says how to go on"
+	default:
+		return "failure"
+	}
+}
