@@ -1,8 +1,11 @@
 package dbmate_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"mulligan/engine"
 	"mulligan/internal/testdb"
@@ -42,4 +45,81 @@ func TestReplay(t *testing.T) {
 		}
 		migrationtest.Replay(t, open, dbmate.New([]string{dir}, schema.Name{}), nil, reference)
 	})
+}
+
+func TestFailure(t *testing.T) {
+	program := migrationtest.Program(t, "dbmate")
+	for name, how := range map[string]string{"Transaction": "", "NoTransaction": " transaction:false"} {
+		t.Run(name, func(t *testing.T) {
+			dir := migrationtest.Write(t,
+				"1_a.sql", "-- migrate:up\nCREATE TABLE a (id integer PRIMARY KEY);\n-- migrate:down\n",
+				"2_b.sql", "-- migrate:up"+how+"\nCREATE TABLE b (id integer PRIMARY KEY);\nCREATE TABLE a (id integer PRIMARY KEY);\n-- migrate:down\n",
+				"3_c.sql", "-- migrate:up\nCREATE TABLE c (id integer PRIMARY KEY);\n-- migrate:down\n")
+			testengine.Each(t, func(t *testing.T, open testengine.Open) {
+				reference := func(t *testing.T, db testengine.Database) {
+					address := strings.Replace(db.URL.Reveal(), "mariadb://", "mysql://", 1)
+					if out, err := migrationtest.Run(t, program, address, dir); err == nil {
+						t.Fatalf("dbmate migrate succeeded:\n%s", out)
+					}
+				}
+				if open(t).Family() == engine.SQLite {
+					reference = nil // dbmate's driver for SQLite needs a C compiler
+				}
+				migrationtest.Failure(t, open, dbmate.New([]string{dir}, schema.Name{}), nil, reference)
+			})
+		})
+	}
+}
+
+// TestSchema: dbmate makes the schema of its ledger where it is absent.
+func TestSchema(t *testing.T) {
+	db := testengine.Postgres(t)
+	dir := migrationtest.Write(t, "1_a.sql", "-- migrate:up\nCREATE TABLE a (id int);\n-- migrate:down")
+	tool := dbmate.New([]string{dir}, schema.Name{Schema: "My ledgers", Table: "versions"})
+	migrationtest.Apply(t, tool, db, "")
+	s, err := db.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Table(tool.Ledger.Table()) == nil {
+		t.Errorf("there is no table %s", tool.Ledger.Table())
+	}
+}
+
+func TestSource(t *testing.T) {
+	const body = "-- migrate:up\n-- migrate:down\n"
+	first, second := migrationtest.Write(t, "002_b.sql", body, "1.sql", "-- note\n\n"+body), migrationtest.Write(t, "0010_c_d.sql", body, "README.sql", "")
+	files, err := dbmate.New([]string{first, second}, schema.Name{}).Source.Migrations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range files {
+		got = append(got, fmt.Sprintf("%s %q line %d", m.ID, m.Title, m.Line))
+	}
+	if diff := cmp.Diff([]string{`0010 "c d" line 1`, `002 "b" line 1`, `1 "" line 3`}, got); diff != "" {
+		t.Errorf("migrations (-want +got):\n%s", diff)
+	}
+	third := migrationtest.Write(t, "002_other.sql", body)
+	_, err = dbmate.New([]string{first, third}, schema.Name{}).Source.Migrations(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "002_b.sql") || !strings.Contains(err.Error(), "002_other.sql") {
+		t.Errorf("two with one version: %v, want an error that names both", err)
+	}
+}
+
+func TestAnnotations(t *testing.T) {
+	for text, want := range map[string]string{
+		"CREATE TABLE a (id int);":                                         "migrate:up",
+		"-- migrate:up\nSELECT 1;":                                         "migrate:down",
+		"-- migrate:down\n-- migrate:up\n":                                 "before",
+		"SELECT 1;\n-- migrate:up\n-- migrate:down\n":                      "line 1",
+		"-- migrate:up\n-- migrate:down\n-- migrate:down\n":                "several",
+		"-- migrate:up\n-- migrate:down\n-- migrate:up\n-- migrate:down\n": "2 \"-- migrate:up\" blocks",
+	} {
+		dir := migrationtest.Write(t, "1_a.sql", text)
+		_, err := dbmate.New([]string{dir}, schema.Name{}).Source.Migrations(t.Context())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "1_a.sql") {
+			t.Errorf("%q: %v, want an error with %q and the file's name", text, err, want)
+		}
+	}
 }

@@ -1,7 +1,13 @@
 package goose_test
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"mulligan/engine"
 	"mulligan/internal/testdb"
@@ -53,5 +59,105 @@ func address(u engine.URL) (driver, dsn string) {
 		return "sqlite3", u.Database()
 	default:
 		return "mysql", u.User() + ":" + password + "@tcp(" + u.Host() + ")/" + u.Database() + "?parseTime=true"
+	}
+}
+
+func TestFailure(t *testing.T) {
+	program := migrationtest.Program(t, "goose")
+	for name, how := range map[string]string{"Transaction": "", "NoTransaction": "-- +goose NO TRANSACTION\n"} {
+		t.Run(name, func(t *testing.T) {
+			dir := migrationtest.Write(t,
+				"1_a.sql", "-- +goose Up\nCREATE TABLE a (id integer PRIMARY KEY);",
+				"2_b.sql", how+"-- +goose Up\nCREATE TABLE b (id integer PRIMARY KEY);\n\nCREATE TABLE a (id integer PRIMARY KEY);\n-- +goose Down\n",
+				"3_c.sql", "-- +goose Up\nCREATE TABLE c (id integer PRIMARY KEY);")
+			testengine.Each(t, func(t *testing.T, open testengine.Open) {
+				tool := goose.New(dir, schema.Name{})
+				migrationtest.Failure(t, open, tool, times, func(t *testing.T, db testengine.Database) {
+					driver, dsn := address(db.URL)
+					if out, err := migrationtest.Run(t, program, "-dir", dir, driver, dsn, "up"); err == nil {
+						t.Fatalf("goose up succeeded:\n%s", out)
+					}
+				})
+				stopped := migrationtest.Fails(t, tool, open(t))
+				if want := 4 + strings.Count(how, "\n"); stopped.Line != want || !strings.HasPrefix(stopped.Statement, "CREATE TABLE a") {
+					t.Errorf("the failure is at line %d, %q; want line %d", stopped.Line, stopped.Statement, want)
+				}
+			})
+		})
+	}
+}
+
+func TestOutOfOrder(t *testing.T) {
+	db := testengine.SQLite(t)
+	dir := migrationtest.Write(t, "1_a.sql", "-- +goose Up\n", "2_b.sql", "-- +goose Up\n")
+	tool := goose.New(dir, schema.Name{})
+	if err := tool.Ledger.Create(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	if err := tool.Ledger.Insert(t.Context(), db, migration.Migration{ID: "2"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	err := tool.Runner.Run(t.Context(), migration.Target{DB: db.DB}, "", io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "1_a.sql") || !strings.Contains(err.Error(), "out of order") {
+		t.Errorf("Run: %v, want an error about the order", err)
+	}
+}
+
+func TestGoMigrations(t *testing.T) {
+	db := testengine.SQLite(t)
+	dir := migrationtest.Write(t, "1_a.sql", "-- +goose Up\nCREATE TABLE a (id int);", "2_b.go", "package x", "helper.go", "package x", "2_b_test.go", "package x")
+	err := goose.New(dir, schema.Name{}).Runner.Run(t.Context(), migration.Target{DB: db.DB}, "", io.Discard)
+	if !errors.Is(err, goose.ErrGo) || !strings.Contains(err.Error(), "2_b.go") {
+		t.Errorf("Run: %v, want ErrGo with the file's name", err)
+	}
+	s, err := db.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Table(schema.Name{Table: "a"}) != nil {
+		t.Error("the migrations before the one in Go were run")
+	}
+}
+
+// TestZeroRow: goose refuses a ledger without the row of version 0, so Insert puts it there.
+func TestZeroRow(t *testing.T) {
+	program := migrationtest.Program(t, "goose")
+	db := testengine.SQLite(t)
+	dir := migrationtest.Write(t, "1_a.sql", "-- +goose Up\nCREATE TABLE a (id int);", "2_b.sql", "-- +goose Up\nCREATE TABLE b (id int);")
+	tool := goose.New(dir, schema.Name{})
+	if err := tool.Ledger.Create(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	db.Exec(t, "DELETE FROM goose_db_version")
+	if err := tool.Ledger.Insert(t.Context(), db, migration.Migration{ID: "1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	out, err := migrationtest.Run(t, program, "-dir", dir, "sqlite3", db.URL.Database(), "up")
+	if err != nil || !strings.Contains(out, "2_b.sql") || strings.Contains(out, "1_a.sql") {
+		t.Errorf("goose up: %v\n%s", err, out)
+	}
+}
+
+// TestHistory: the newest row of a version says whether it is applied.
+func TestHistory(t *testing.T) {
+	db := testengine.SQLite(t)
+	tool := goose.New("", schema.Name{})
+	if err := tool.Ledger.Create(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	db.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (1, 1), (2, 1), (1, 0), (2, 0), (2, 1)")
+	records, err := tool.Ledger.Records(t.Context(), db, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range migration.Compare([]migration.Migration{{ID: "1"}, {ID: "2"}}, records) {
+		got = append(got, fmt.Sprintf("%s %s %d", s.Migration.ID, s.Verdict, len(s.Records)))
+	}
+	if diff := cmp.Diff([]string{"1 pending 2", "2 applied 3"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if records[0].At.IsZero() {
+		t.Error("a record has no time")
 	}
 }

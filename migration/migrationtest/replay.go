@@ -119,3 +119,32 @@ func Write(t testing.TB, namesAndTexts ...string) string {
 	}
 	return dir
 }
+
+// Failure tests a folder whose second migration makes table b and then fails: the native runner names
+// the file, and leaves behind exactly what the real tool leaves. reference runs that; it fails, too.
+func Failure(t *testing.T, open testengine.Open, tool *migration.Tool, hidden []string, reference func(t *testing.T, db testengine.Database)) {
+	t.Helper()
+	files, err := tool.Source.Migrations(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := open(t)
+	stopped := Fails(t, tool, db)
+	if stopped.ID != files[1].ID || stopped.Path != files[1].Path {
+		t.Errorf("the failure names %s (%s), want %s (%s)", stopped.ID, stopped.Path, files[1].ID, files[1].Path)
+	}
+	got := Content(t, db, hidden...)
+	if want := "rows of a\n"; !strings.Contains(strings.ReplaceAll(got, "public.", ""), want) {
+		t.Errorf("the first migration is not there:\n%s", got)
+	}
+	if reference != nil {
+		other := open(t)
+		reference(t, other)
+		if diff := cmp.Diff(Content(t, other, hidden...), got); diff != "" {
+			t.Errorf("the real tool (-) and the native runner (+) leave different things behind:\n%s", diff)
+		}
+	}
+	if again := Fails(t, tool, db); again.ID != files[1].ID {
+		t.Errorf("a second run fails at %s", again.ID)
+	}
+}
