@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	lib "modernc.org/sqlite/lib"
+
 	"mulligan/engine"
 	"mulligan/schema"
 )
@@ -102,50 +104,54 @@ func (c *catalog) readTables(ctx context.Context, q querier) error {
 
 const withoutRowidMark = "without rowid"
 
-// readColumns asks for all tables at once. pk_index tells a key that is an index from one that is the rowid itself.
+// readColumns asks for all ordinary tables at once, and for virtual ones by themselves: a module that is
+// not built in fails the whole query. Its table then has no columns here, and its text is still compared.
 func (c *catalog) readColumns(ctx context.Context, q querier) error {
 	const text = `SELECT t.name, x.name, x.type, x."notnull", coalesce(x.dflt_value, ''), x.pk, x.hidden,
 			EXISTS (SELECT 1 FROM pragma_index_list(t.name) i WHERE i.origin = 'pk') AS pk_index
-		FROM pragma_table_list t, pragma_table_xinfo(t.name) x
-		WHERE t.schema = 'main' AND t.type IN ('table', 'virtual') ORDER BY t.name, x.cid`
-	keys := map[string][]string{}
-	type alias struct{ table, column string }
-	var aliases []alias
-	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
-		var table string
-		var col schema.Column
-		var notNull, pkIndex bool
-		var pk, hidden int
-		if err := scan(&table, &col.Name, &col.Type, &notNull, &col.Default, &pk, &hidden, &pkIndex); err != nil {
+		FROM pragma_table_list t, pragma_table_xinfo(t.name) x WHERE t.schema = 'main' AND `
+	err := each(ctx, q, text+"t.type = 'table' ORDER BY t.name, x.cid", nil, c.addColumn)
+	if err != nil {
+		return err
+	}
+	for _, t := range c.Tables {
+		if t.Kind != schema.KindVirtual {
+			continue
+		}
+		err := each(ctx, q, text+"t.name = ? ORDER BY x.cid", []any{t.Name.Table}, c.addColumn)
+		if err != nil && code(err) != lib.SQLITE_ERROR {
 			return err
 		}
-		t := c.Table(schema.Name{Table: table})
-		if t == nil || hidden == 1 { // 1 is a virtual table's hidden column: it takes commands, it holds nothing
-			return nil
-		}
-		col.Nullable, col.Generated = !notNull, hidden >= 2
-		if pk > 0 {
-			for len(keys[table]) < pk {
-				keys[table] = append(keys[table], "")
-			}
-			keys[table][pk-1] = col.Name
-			col.Nullable = col.Nullable && t.Storage == ""
-			if !pkIndex && !strings.HasPrefix(t.Storage, withoutRowidMark) && t.Kind == schema.KindTable {
-				aliases = append(aliases, alias{table, col.Name})
-			}
-		}
-		t.Columns = append(t.Columns, col)
+	}
+	return nil
+}
+
+// addColumn reads a line of readColumns. A key without an index of its own is the row's number itself.
+func (c *catalog) addColumn(scan func(...any) error) error {
+	var table string
+	var col schema.Column
+	var notNull, keyIndex bool
+	var place, hidden int // place in the key from 1; hidden: 1 in a virtual table, 2 and 3 generated
+	if err := scan(&table, &col.Name, &col.Type, &notNull, &col.Default, &place, &hidden, &keyIndex); err != nil {
+		return err
+	}
+	t := c.Table(schema.Name{Table: table})
+	if t == nil || hidden == 1 { // a virtual table's hidden column takes commands and holds nothing
 		return nil
-	})
-	for name, key := range keys {
-		c.Table(schema.Name{Table: name}).Key = key
 	}
-	for _, a := range aliases {
-		t := c.Table(schema.Name{Table: a.table})
-		i := slices.IndexFunc(t.Columns, func(c schema.Column) bool { return c.Name == a.column })
-		t.Columns[i].Nullable, t.Columns[i].Identity = false, schema.IdentityAuto
+	col.Nullable, col.Generated = !notNull, hidden >= 2
+	if place > 0 {
+		for len(t.Key) < place {
+			t.Key = append(t.Key, "")
+		}
+		t.Key[place-1] = col.Name
+		col.Nullable = col.Nullable && t.Storage == ""
+		if !keyIndex && !strings.HasPrefix(t.Storage, withoutRowidMark) && t.Kind == schema.KindTable {
+			col.Nullable, col.Identity = false, schema.IdentityAuto
+		}
 	}
-	return err
+	t.Columns = append(t.Columns, col)
+	return nil
 }
 
 func (c *catalog) readParents(ctx context.Context, q querier) error {

@@ -52,7 +52,7 @@ func (d *DB) Loader(ctx context.Context, tables []*schema.Table) (_ engine.Loade
 }
 
 func (l *loader) prepare(ctx context.Context) error {
-	for _, text := range []string{"PRAGMA foreign_keys = OFF", "PRAGMA ignore_check_constraints = OFF", "BEGIN IMMEDIATE"} {
+	for _, text := range []string{"PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE"} {
 		if _, err := l.conn.ExecContext(ctx, text); err != nil {
 			return err
 		}

@@ -82,8 +82,7 @@ func checkMoves(moves []engine.Move) error {
 func move(m engine.Move, guards map[string]*guard) error {
 	g := guards[m.From]
 	if g != nil {
-		// The guard has rolled back what was in it; left there it would be read into the next file of that name.
-		if err := os.Remove(m.From + "-journal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := clearJournals(m.From); err != nil {
 			return err
 		}
 	}
@@ -101,6 +100,19 @@ func move(m engine.Move, guards map[string]*guard) error {
 		err = errors.Join(err, syncFolder(filepath.Dir(m.From)))
 	}
 	return err
+}
+
+// clearJournals removes what the guard has emptied: left there it would be read into the next file of that name.
+func clearJournals(name string) error {
+	if info, err := os.Stat(name + "-wal"); err == nil && info.Size() > 0 {
+		return fmt.Errorf("%s still holds changes: %w", name+"-wal", engine.ErrInUse)
+	}
+	for _, suffix := range []string{"-journal", "-wal", "-shm"} {
+		if err := os.Remove(name + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // linkOver is rename where the system has no rename that refuses to replace. Killed between its
@@ -166,6 +178,10 @@ func (s *Server) guard(ctx context.Context, name string) (_ *guard, err error) {
 	var busy, log, done int
 	if err := conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &done); err != nil || busy != 0 {
 		return nil, errors.Join(fmt.Errorf("write the log back: %w", errors.Join(translate(err), engine.ErrInUse)), conn.Close())
+	}
+	// Who came between the first look and the lock cannot write while it is held, but has the file under its old name.
+	if n := sessions(file); n > 1 {
+		return nil, errors.Join(fmt.Errorf("%w: %d other processes have the file open", engine.ErrInUse, n-1), conn.Close())
 	}
 	return &guard{pool, conn}, nil
 }

@@ -4,7 +4,9 @@
 // Nothing here opens a file that is not there: only [Server.Create] makes one, whole or not at all.
 // What was killed at any instant leaves no half file under a database's name.
 //
-// Rows travel with their storage classes (docs/format.md, "Rows"): see [appendCell].
+// Rows travel with their storage classes (docs/format.md, "Rows"), bytes that are no UTF-8 included.
+// One thing is not kept: half a surrogate pair in a database of encoding UTF-16, which SQLite itself
+// reads as U+FFFD.
 package sqlite
 
 import (

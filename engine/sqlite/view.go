@@ -55,14 +55,18 @@ func (d *DB) view(ctx context.Context, readers int) (_ *view, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, discard(gate)) }()
-	switch err := d.keepOut(ctx, gate); {
-	case code(err) == lib.SQLITE_READONLY:
-		if readers > 1 {
-			v.point.Note = fmt.Sprintf("one reader in place of %d: the file cannot be written to, so that writers cannot be kept out for a moment", readers)
-			readers = 1
+	alone, err := readOnly(gate)
+	if err != nil {
+		return nil, err
+	}
+	if alone && readers > 1 {
+		v.point.Note = fmt.Sprintf("one reader in place of %d: the file cannot be written to, so that writers cannot be kept out for a moment", readers)
+		readers = 1
+	}
+	if !alone {
+		if err := d.keepOut(ctx, gate); err != nil {
+			return nil, fmt.Errorf("keep writers out: %w", err)
 		}
-	case err != nil:
-		return nil, fmt.Errorf("keep writers out: %w", err)
 	}
 	for range readers {
 		conn, err := d.Conn(ctx)
@@ -77,6 +81,19 @@ func (d *DB) view(ctx context.Context, readers int) (_ *view, err error) {
 	}
 	v.point.Readers, v.point.Time = readers, time.Now().UTC()
 	return v, nil
+}
+
+// readOnly asks SQLite, which begins a mere read transaction on BEGIN IMMEDIATE where it cannot write.
+func readOnly(conn *sql.Conn) (yes bool, err error) {
+	err = conn.Raw(func(c any) error {
+		asker, ok := c.(interface{ IsReadOnly(string) (bool, error) })
+		if !ok {
+			return fmt.Errorf("driver: connection of type %T does not tell whether it can write", c)
+		}
+		yes, err = asker.IsReadOnly("main")
+		return err
+	})
+	return yes, err
 }
 
 // keepOut begins a write transaction. SQLite's own wait sleeps up to 100 ms between two looks at the lock, and
