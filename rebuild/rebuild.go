@@ -146,7 +146,7 @@ func (r *Run) prepare() {
 	r.Tool = &tool
 	r.build = &restore.Build{
 		Server: r.Server, URL: r.URL, Name: h.Database, Next: h.Next, Aside: h.Aside, Strategy: h.Strategy,
-		Replace: h.Replace, Tool: r.Tool, Store: r.Store, Target: h.Source, Snapshot: h.Snapshot,
+		Replace: h.Replace, SameRows: h.Command == CommandRebuild, Tool: r.Tool, Store: r.Store, Target: h.Source, Snapshot: h.Snapshot,
 		Options: h.Options, Output: r.Output, Progress: r.Progress,
 	}
 }

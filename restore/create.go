@@ -77,31 +77,66 @@ func (b *Build) keepCreate(data json.RawMessage) error {
 // setAside gives the old database its other name, unless that was done before.
 // The key says that its rows are safe; that they have not changed since is checked here.
 func (b *Build) setAside(ctx context.Context, key *snapshot.Verified) error {
-	switch _, err := b.Server.Stat(ctx, b.Aside); {
-	case err == nil:
-		return b.unchangedAside(ctx)
-	case !errors.Is(err, engine.ErrNotExist):
+	if err := b.opens(key); err != nil {
 		return err
-	}
-	if key == nil {
-		return errors.New("restore: internal error: a database is set aside without a verified snapshot")
 	}
 	renamer, ok := b.Server.(engine.Renamer)
 	if !ok {
 		return fmt.Errorf("set database %s aside: %w on %s", b.Name, errors.ErrUnsupported, b.Server.Traits().Family)
 	}
-	if err := b.free(ctx, b.Name); err != nil {
+	aside, err := b.exists(ctx, b.Aside)
+	if err != nil {
 		return err
 	}
-	if err := renamer.Rename(ctx, engine.Move{From: b.Name, To: b.Aside}); err != nil {
+	name, err := b.exists(ctx, b.Name)
+	if err != nil {
+		return err
+	}
+	if aside && !name {
+		return b.unchangedAside(ctx)
+	}
+	if !aside {
+		if err := b.free(ctx, b.Name); err != nil {
+			return err
+		}
+	}
+	err = renamer.Rename(ctx, engine.Move{From: b.Name, To: b.Aside})
+	if aside && (errors.Is(err, engine.ErrExist) || errors.Is(err, engine.ErrInUse)) {
+		err = nil // it was set aside before, and what has the name now is another; else an unfinished move was ended
+	}
+	if err != nil {
 		return fmt.Errorf("set database %s aside as %s: %w", b.Name, b.Aside, err)
 	}
 	return b.unchangedAside(ctx)
 }
 
+func (b *Build) exists(ctx context.Context, name string) (bool, error) {
+	_, err := b.Server.Stat(ctx, name)
+	if errors.Is(err, engine.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for database %s: %w", name, err)
+	}
+	return true, nil
+}
+
+// opens tells whether the key was made of the very snapshot that is to replace the old database's rows.
+func (b *Build) opens(key *snapshot.Verified) error {
+	if key == nil || key.ID() != b.Snapshot || b.Snapshot == "" {
+		return errors.New("restore: internal error: the old database is to be moved without a verified snapshot of its own")
+	}
+	return nil
+}
+
 // unchangedAside proves that the set-aside database still holds the snapshot's rows. Under its other name
 // no application writes to it, so what is equal now stays equal. Where it is not, it gets its name back.
+//
+// A restore brings back an older state on purpose: there is nothing to compare.
 func (b *Build) unchangedAside(ctx context.Context) error {
+	if !b.SameRows {
+		return nil
+	}
 	err := b.unchanged(ctx, b.Aside)
 	if err == nil {
 		return nil
@@ -160,20 +195,21 @@ func (b *Build) discardNext(ctx context.Context) error {
 // Abandon brings back what was before the run, as far as the run had got: the unfinished database goes,
 // and an old one that was set aside gets its name back. It must not be called after the swap.
 func (b *Build) Abandon(ctx context.Context) error {
-	if b.Strategy == InPlace {
-		if _, err := b.Server.Stat(ctx, b.Aside); errors.Is(err, engine.ErrNotExist) {
-			return nil // it was never set aside
-		} else if err != nil {
-			return err
-		}
+	if !b.Replace {
+		return b.discardNext(ctx)
 	}
-	if err := b.discardNext(ctx); err != nil {
+	aside, err := b.exists(ctx, b.Aside)
+	if err != nil {
 		return err
 	}
-	if b.Strategy == InPlace {
-		if err := b.Server.(engine.Renamer).Rename(ctx, engine.Move{From: b.Aside, To: b.Name}); err != nil {
-			return fmt.Errorf("give database %s its name back (it is called %s): %w", b.Name, b.Aside, err)
-		}
+	if b.Strategy == InPlace && !aside {
+		return b.closeNext() // the old one was never set aside: there is nothing of ours
+	}
+	if err := b.discardNext(ctx); err != nil || !aside {
+		return err
+	}
+	if err := b.Server.(engine.Renamer).Rename(ctx, engine.Move{From: b.Aside, To: b.Name}); err != nil {
+		return fmt.Errorf("give database %s its name back (it is called %s): %w", b.Name, b.Aside, err)
 	}
 	return nil
 }

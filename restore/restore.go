@@ -62,6 +62,8 @@ type Build struct {
 	Aside    string     // what the old one will be called
 	Strategy Strategy
 	Replace  bool         // there is an old database under Name; always true for InPlace
+	Same     bool         // the old database must still hold the snapshot's rows when it is set aside
+	SameRows bool         // the snapshot was taken of the old database: it must still hold the same rows when it is set aside
 	Like     *engine.Info // what the new one must be like; nil = as the manifest says
 	Tool     *migration.Tool
 	Store    store.Store

@@ -34,8 +34,8 @@ func (b *Build) swap(ctx context.Context) error {
 
 // putInPlace needs the key that says that the old database's rows are safe.
 func (b *Build) putInPlace(ctx context.Context, key *snapshot.Verified) error {
-	if key == nil {
-		return errors.New("restore: internal error: a swap without a verified snapshot")
+	if err := b.opens(key); err != nil {
+		return err
 	}
 	switch _, err := b.Server.Stat(ctx, b.Next); {
 	case errors.Is(err, engine.ErrNotExist):
