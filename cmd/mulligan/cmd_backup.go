@@ -58,7 +58,7 @@ func (o *backupOptions) rules(t *config.Target) (backup.Rules, error) {
 	for _, w := range o.where {
 		table, condition, ok := strings.Cut(w, ": ")
 		if !ok {
-			return r, usageError{fmt.Errorf("--where %q is not TABLE: CONDITION", w), ""}
+			return r, usageError{fmt.Errorf("--where %q is not TABLE: CONDITION", w), "write --where \"messages: created_at > '2026-01-01'\""}
 		}
 		r.Where = append(r.Where, backup.Where{Table: table, Condition: condition})
 	}
