@@ -23,7 +23,6 @@ const (
 	propTablespace = "tablespace"
 	propLimit      = "connection_limit"
 	propComment    = "comment"
-	propExtensions = "extensions" // for people; Create does not make them
 )
 
 // Stat implements [engine.Server]. Settings are lines of the form "name=value", with `role "x": ` before
@@ -69,13 +68,6 @@ func (s *server) stat(ctx context.Context, name string) (*engine.Info, error) {
 	}
 	if info.Sessions, err = s.others(ctx, name); err != nil {
 		return nil, err
-	}
-	extensions, err := s.extensions(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if extensions != "" {
-		info.Properties[propExtensions] = extensions
 	}
 	return info, nil
 }
@@ -178,22 +170,6 @@ func (s *server) others(ctx context.Context, name string) (n int, err error) {
 		}
 	}
 	return n, rows.Err()
-}
-
-// extensions lists the extensions of a database as "name version, …"; that needs a connection to it. Where the
-// caller may not connect or the database takes none, there is nothing to be said.
-func (s *server) extensions(ctx context.Context, name string) (list string, err error) {
-	c, err := s.dial(ctx, name)
-	if errors.Is(err, engine.ErrDenied) || isState(err, "55000", "53300") {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, hangUp(ctx, c)) }()
-	err = c.QueryRow(ctx, `SELECT coalesce(pg_catalog.string_agg(extname || ' ' || extversion, ', ' ORDER BY extname COLLATE "C"), '')
-		FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql'`).Scan(&list)
-	return list, err
 }
 
 // Create implements [engine.Server]. It copies template0, so that nothing is in the new database. When a property
