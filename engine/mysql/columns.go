@@ -47,5 +47,9 @@ func selected(c schema.Column) string {
 		return "CAST(" + ident(c.Name) + " AS CHAR)"
 	case formText, formBinary, formEnum:
 	}
+	// ZEROFILL is no part of a value; integers of that kind are unsigned.
+	if t := strings.ToLower(c.Type); strings.Contains(t, "int") && strings.HasSuffix(t, "zerofill") {
+		return "CAST(" + ident(c.Name) + " AS UNSIGNED)"
+	}
 	return ident(c.Name)
 }

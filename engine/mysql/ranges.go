@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"math"
@@ -64,19 +65,26 @@ func spans(least, greatest, n int64) []engine.Range {
 
 // bounds reads the least and the greatest key as the view sees them.
 func (v *View) bounds(ctx context.Context, t *schema.Table, key splitKey) (least, greatest int64, found bool, err error) {
-	conn, err := v.acquire(ctx)
+	in, err := v.acquire(ctx)
 	if err != nil {
 		return 0, 0, false, err
 	}
-	var texts [2]sql.NullString
-	err = conn.QueryRowContext(ctx, fmt.Sprintf("SELECT CAST(MIN(%[1]s) AS CHAR), CAST(MAX(%[1]s) AS CHAR) FROM %[2]s FORCE INDEX (%[3]s)",
-		ident(key.column), ident(t.Name.Table), ident(key.index))).Scan(&texts[0], &texts[1])
-	if err = errors.Join(err, v.release(conn, err == nil)); err != nil || !texts[0].Valid {
+	var texts [2]string
+	err = in.query(ctx, fmt.Sprintf("SELECT CAST(MIN(%[1]s) AS CHAR), CAST(MAX(%[1]s) AS CHAR) FROM %[2]s FORCE INDEX (%[3]s)",
+		ident(key.column), ident(t.Name.Table), ident(key.index)), func(cells []sqldriver.Value) error {
+		for i, cell := range cells {
+			if text, ok := cell.([]byte); ok {
+				texts[i] = string(text)
+			}
+		}
+		return nil
+	})
+	if err = errors.Join(err, v.release(in, err == nil)); err != nil || texts[0] == "" {
 		return 0, 0, false, err
 	}
 	var bounds [2]int64
 	for i, text := range texts {
-		bounds[i], err = strconv.ParseInt(text.String, 10, 64)
+		bounds[i], err = strconv.ParseInt(text, 10, 64)
 		if errors.Is(err, strconv.ErrRange) { // unsigned
 			bounds[i], err = math.MaxInt64, nil
 		}

@@ -26,9 +26,9 @@ type View struct {
 	db      *DB
 	point   engine.Point
 	schema  *schema.Schema
-	readers chan *sql.Conn // those that are free
-	done    chan struct{}  // closed when no reader is left, or by Close
-	guard   *sql.Conn      // holds the read locks of tables without transactions; nil = there are none
+	readers chan *reader  // those that are free
+	done    chan struct{} // closed when no reader is left, or by Close
+	guard   *sql.Conn     // holds the read locks of tables without transactions; nil = there are none
 
 	mu   sync.Mutex // guards keys, left and closed
 	keys map[schema.Name]splitKey
@@ -62,7 +62,7 @@ func (v *View) open(ctx context.Context, readers int) error {
 		}
 		readers = 1
 	}
-	v.readers = make(chan *sql.Conn, readers)
+	v.readers = make(chan *reader, readers)
 	err = v.guardTables(ctx, unsafe)
 	for range readers {
 		if err == nil {
@@ -166,17 +166,17 @@ func (v *View) guardTables(ctx context.Context, tables map[string]string) error 
 }
 
 func (v *View) startReader(ctx context.Context) error {
-	conn, err := v.db.Conn(ctx)
+	r, err := v.db.server.dial(ctx, v.db.name)
 	if err != nil {
-		return err
+		return fmt.Errorf("start a reader: %w", err)
 	}
-	v.readers <- conn
+	v.readers <- r
 	v.left++
 	for _, statement := range []string{
 		"SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
 		"START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 	} {
-		if _, err := conn.ExecContext(ctx, statement); err != nil {
+		if err := r.exec(ctx, statement); err != nil {
 			return fmt.Errorf("start a reader: %w", err)
 		}
 	}
@@ -245,7 +245,7 @@ func (v *View) Schema(context.Context) (*schema.Schema, error) {
 var errNoReader = errors.New("the view has no reader left: it was closed, or dumps failed")
 
 // acquire takes a free reader.
-func (v *View) acquire(ctx context.Context) (*sql.Conn, error) {
+func (v *View) acquire(ctx context.Context) (*reader, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -255,8 +255,8 @@ func (v *View) acquire(ctx context.Context) (*sql.Conn, error) {
 	default:
 	}
 	select {
-	case conn := <-v.readers:
-		return conn, nil
+	case r := <-v.readers:
+		return r, nil
 	case <-v.done:
 		return nil, errNoReader
 	case <-ctx.Done():
@@ -265,11 +265,11 @@ func (v *View) acquire(ctx context.Context) (*sql.Conn, error) {
 }
 
 // release gives a reader back, or ends one that failed.
-func (v *View) release(conn *sql.Conn, good bool) error {
+func (v *View) release(r *reader, good bool) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if good && !v.shut {
-		v.readers <- conn
+		v.readers <- r
 		return nil
 	}
 	v.left--
@@ -277,7 +277,7 @@ func (v *View) release(conn *sql.Conn, good bool) error {
 		v.shut = true
 		close(v.done)
 	}
-	return discard(conn)
+	return r.close()
 }
 
 // Close ends the readers that are free, and lets go of all locks. A reader that is at work ends with its dump.
@@ -291,8 +291,8 @@ func (v *View) Close() error {
 	var err error
 	for v.readers != nil {
 		select {
-		case conn := <-v.readers:
-			err = errors.Join(err, discard(conn))
+		case r := <-v.readers:
+			err = errors.Join(err, r.close())
 			continue
 		default:
 		}

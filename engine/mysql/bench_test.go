@@ -1,0 +1,105 @@
+package mysql_test
+
+import (
+	"bytes"
+	"io"
+	"os/exec"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"mulligan/engine"
+	"mulligan/internal/testdb"
+	"mulligan/schema"
+)
+
+// million makes a table of a million rows of about 150 bytes.
+func million(b *testing.B, server *testdb.Server) (engine.DB, string, *schema.Table) {
+	b.Helper()
+	_, db, name := database(b, server,
+		`CREATE TABLE t (id bigint PRIMARY KEY AUTO_INCREMENT, user_id int NOT NULL, kind varchar(20), note varchar(200), price decimal(12,2), f double, at datetime(3), KEY (user_id), KEY (at))`,
+		"INSERT INTO t (user_id, kind, note, price, f, at) VALUES (1, 'message', 'the quick brown fox', 12.50, 0.1, '2024-01-01')")
+	for range 20 {
+		server.Exec(b, name, `INSERT INTO t (user_id, kind, note, price, f, at) SELECT user_id + RAND() * 100000, kind, CONCAT(HEX(RAND() * 1e18), ' the quick brown fox ', SHA2(RAND(), 224)),
+			RAND() * 10000, RAND(), DATE_ADD(at, INTERVAL RAND() * 1000 SECOND) FROM t`)
+	}
+	server.Exec(b, name, "ANALYZE TABLE t")
+	return db, name, tableOf(b, db, "t")
+}
+
+func BenchmarkDump(b *testing.B) {
+	for name, start := range map[string]func(testing.TB) *testdb.Server{"MariaDB": testdb.MariaDB, "MySQL": testdb.MySQL} {
+		b.Run(name, func(b *testing.B) {
+			server := start(b)
+			db, database, tb := million(b, server)
+			b.Run("Bare", func(b *testing.B) {
+				for b.Loop() {
+					b.SetBytes(dumpTo(b, db, tb, io.Discard))
+				}
+			})
+			b.Run("Zstd", func(b *testing.B) {
+				for b.Loop() {
+					w, err := zstd.NewWriter(io.Discard, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.SetBytes(dumpTo(b, db, tb, w))
+					w.Close()
+				}
+			})
+			b.Run("Client", func(b *testing.B) {
+				for b.Loop() {
+					tool := map[string]string{"MariaDB": "mariadb-dump", "MySQL": "mysqldump"}[name]
+					args := append(append([]string{server.Tool(b, tool)}, server.ClientArgs()...), "--single-transaction", "--quick", database, "t")
+					c := exec.Command("sh", "-c", `"$@" | zstd -q -1 >/dev/null`, "sh")
+					c.Args = append(c.Args, args...)
+					c.Env = server.Env()
+					if out, err := c.CombinedOutput(); err != nil {
+						b.Fatalf("%v: %s", err, out)
+					}
+				}
+			})
+			b.Run("Load", func(b *testing.B) {
+				var rows bytes.Buffer
+				dumpTo(b, db, tb, &rows)
+				b.SetBytes(int64(rows.Len()))
+				for b.Loop() {
+					l, err := db.Loader(deadline(b), []*schema.Table{tb})
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := l.Load(deadline(b), tb, tb.Stored(), bytes.NewReader(rows.Bytes())); err != nil {
+						b.Fatal(err)
+					}
+					if err := l.Finish(deadline(b), nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return c.w.Write(p)
+}
+
+func dumpTo(b *testing.B, db engine.DB, tb *schema.Table, w io.Writer) int64 {
+	b.Helper()
+	v, err := db.View(deadline(b), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer v.Close()
+	c := &counter{w: w}
+	if _, err := v.Dump(deadline(b), c, tb, engine.Range{}); err != nil {
+		b.Fatal(err)
+	}
+	return c.n
+}
