@@ -88,7 +88,7 @@ func (l *lexer) end(to int) {
 	if l.begun {
 		l.line += strings.Count(l.text[l.lined:l.start], "\n")
 		l.lined = l.start
-		l.list = append(l.list, Statement{Text: strings.TrimSpace(l.text[l.start:to]), Offset: l.start, Line: l.line + 1})
+		l.list = append(l.list, Statement{Text: strings.TrimRight(l.text[l.start:to], " \t\r\n\f\v"), Offset: l.start, Line: l.line + 1})
 	}
 	l.begun, l.words, l.before, l.depth, l.body = false, nil, "", 0, false
 }

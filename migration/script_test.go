@@ -66,6 +66,7 @@ func TestStatementLines(t *testing.T) {
 func FuzzStatements(f *testing.F) {
 	f.Add("SELECT 'a;b'; -- c\nCREATE TRIGGER t BEGIN SELECT 1; END; $x$ ; $x$ /* /* ; */ */ `;` [;] E'\\''")
 	f.Add("/*!1 ; */ # x\n;\"")
+	f.Add("\u00a0")
 	families := []engine.Family{engine.Postgres, engine.MySQL, engine.MariaDB, engine.SQLite}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, family := range families {
