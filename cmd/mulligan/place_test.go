@@ -67,6 +67,16 @@ func newPlace(t testing.TB, engine, folder string) *place {
 	return p
 }
 
+// copy names a second database, which is not there.
+func (p *place) copy(t testing.TB) (name, address string) {
+	t.Helper()
+	if p.server == nil {
+		name = filepath.Join(filepath.Dir(p.name), "copy.db")
+		return name, "sqlite:" + name
+	}
+	return p.name + "_copy", p.server.URL(p.name + "_copy")
+}
+
 // familyDir is the folder of the examples that fits the engine.
 func (p *place) familyDir() string {
 	if p.engine == "mariadb" {

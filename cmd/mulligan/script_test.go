@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -55,9 +57,13 @@ func isFolder(path string) bool {
 //	databases                  print the databases that were made beside the test's own, as suffixes
 //	aside VARIABLE             put the name of the one database that was set aside into a variable
 //	apply TOOL FOLDER [TO]     do what the migration tool's own "up" does
+//	id VARIABLE                put the snapshot's id that the last command printed into a variable
+//	flip FILE…, cut FILE…      change one bit in the middle; take five bytes off the end
+//	reseal FILE OLD NEW        change a text in a manifest, and its checksum with it
 //	user VARIABLE GRANT…       make an account, and put its url into a variable (DB in a grant is the database)
 //
-// and the variables DATABASE_URL, DATABASE, ENGINE, FAMILYDIR and EXAMPLES. No password may ever come out
+// and the variables DATABASE_URL, DATABASE, ENGINE, FAMILYDIR, EXAMPLES, and COPY_URL and COPY for a database
+// that is not there. No password may ever come out
 // of the program, or be in what it keeps.
 func runScripts(t *testing.T, folder, engineName string) {
 	examples, err := filepath.Abs("../../examples")
@@ -76,6 +82,9 @@ func runScripts(t *testing.T, folder, engineName string) {
 			e.Setenv("FAMILYDIR", p.familyDir())
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("HOME", e.WorkDir)
+			name, address := p.copy(tb)
+			e.Setenv("COPY", name)
+			e.Setenv("COPY_URL", address)
 			e.Defer(func() { leakedInState(tb, e.WorkDir, passwords(p.url)) })
 			return nil
 		},
@@ -92,7 +101,7 @@ func runScripts(t *testing.T, folder, engineName string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mulligan": cmdMulligan, "exits": cmdExits, "until": cmdUntil, "sql": cmdSQL, "query": cmdQuery, "dump": cmdDump,
-			"databases": cmdDatabases, "aside": cmdAside, "apply": cmdApply, "user": cmdUser, "flip": cmdFlip, "cut": cmdCut,
+			"databases": cmdDatabases, "aside": cmdAside, "apply": cmdApply, "user": cmdUser, "flip": cmdFlip, "cut": cmdCut, "id": cmdID, "reseal": cmdReseal,
 		},
 	})
 }
@@ -354,4 +363,33 @@ func globbed(ts *testscript.TestScript, patterns []string) (names []string) {
 		names = append(names, found...)
 	}
 	return names
+}
+
+func cmdID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: id VARIABLE")
+	}
+	found := regexp.MustCompile(`\b20\d{6}T\d{6}Z-[0-9a-f]{6}\b`).FindString(ts.ReadFile("stdout"))
+	if found == "" {
+		ts.Fatalf("no id in the output")
+	}
+	ts.Setenv(args[0], found)
+}
+
+func cmdReseal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: reseal FILE OLD NEW")
+	}
+	text, _, ok := strings.Cut(strings.Replace(ts.ReadFile(args[0]), args[1], args[2], 1), `,"sha256":"`+lastSum(ts.ReadFile(args[0])))
+	if !ok || !strings.Contains(text, args[2]) {
+		ts.Fatalf("%s has no %s, or no checksum at its end", args[0], args[1])
+	}
+	sum := sha256.Sum256([]byte(text))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text+`,"sha256":"`+hex.EncodeToString(sum[:])+"\"}\n"), 0o600))
+}
+
+// lastSum is the checksum at the end of a manifest.
+func lastSum(text string) string {
+	i := strings.LastIndex(text, `"sha256":"`)
+	return strings.TrimRight(text[i+len(`"sha256":"`):], "\"}\n")
 }
