@@ -124,6 +124,12 @@ func classify(err error) (code int, hints []string) {
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted, append(hints, "interrupted; nothing was changed")
 	}
+	if len(hints) == 0 && code == exitUsage {
+		hints = append(hints, "nothing was touched; `mulligan help` and docs/configuration.md say what may be given")
+	}
+	if len(hints) == 0 {
+		hints = append(hints, "the database is as it was")
+	}
 	return code, hints
 }
 
