@@ -88,6 +88,9 @@ func connectTo(ctx context.Context, url engine.URL, name string) (*server, error
 		return nil, err
 	}
 	s.pool = pool
+	if name == "template1" {
+		pool.SetMaxIdleConns(-1) // a session there keeps others from creating databases
+	}
 	if s.traits, err = readTraits(ctx, pool, url); err != nil {
 		return nil, errors.Join(connectFault(ctx, url, err), pool.Close())
 	}
@@ -206,9 +209,9 @@ func (s *server) openDB(ctx context.Context, name string) (*database, error) {
 	return &database{server: s, name: name, pool: pool, sessions: sessions}, nil
 }
 
-// Drop implements [engine.Server]. The server waits up to 5 s for sessions that are just ending.
+// Drop implements [engine.Server].
 func (s *server) Drop(ctx context.Context, name string) error {
-	if err := checkName(name); err != nil {
+	if err := errors.Join(checkName(name), s.settle(ctx, name)); err != nil {
 		return fmt.Errorf("drop database %s: %w", name, err)
 	}
 	if _, err := s.pool.ExecContext(ctx, "DROP DATABASE "+ident(name)); err != nil {
@@ -239,7 +242,7 @@ func (s *server) Rename(ctx context.Context, moves ...engine.Move) (err error) {
 		return fmt.Errorf("rename databases: %w", mapped(ctx, err))
 	}
 	for _, m := range moves {
-		if err = checkName(m.To); err == nil {
+		if err = errors.Join(checkName(m.To), s.settle(ctx, m.From)); err == nil {
 			_, err = tx.ExecContext(ctx, "ALTER DATABASE "+ident(m.From)+" RENAME TO "+ident(m.To))
 		}
 		if err != nil {
@@ -262,29 +265,45 @@ const evictPause = 20 * time.Millisecond
 // evictPatience is how long clients that come back at once may keep it busy.
 const evictPatience = 15 * time.Second
 
+// settlePatience is how long a session that was closed a moment ago may take to be gone.
+const settlePatience = time.Second
+
 // Evict implements [engine.Evicter]: it ends every other session of the database, and returns when
 // they are gone. Clients that connect again all the time make it ErrInUse.
 func (s *server) Evict(ctx context.Context, name string) error {
-	end := time.Now().Add(evictPatience)
+	if err := s.untilGone(ctx, name, "pg_catalog.count(pg_catalog.pg_terminate_backend(pid))", evictPatience); err != nil {
+		return fmt.Errorf("end the sessions of database %s: %w", name, err)
+	}
+	return nil
+}
+
+// settle gives sessions that are just ending the time to end. The server does so too, but for five seconds.
+func (s *server) settle(ctx context.Context, name string) error {
+	return s.untilGone(ctx, name, "pg_catalog.count(*)", settlePatience)
+}
+
+// untilGone runs an aggregate over the database's sessions until it counts none.
+func (s *server) untilGone(ctx context.Context, name, aggregate string, patience time.Duration) error {
+	end := time.Now().Add(patience)
 	for {
 		var left int
-		err := s.pool.QueryRowContext(ctx, `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
+		err := s.pool.QueryRowContext(ctx, "SELECT "+aggregate+` FROM pg_catalog.pg_stat_activity
 			WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`, name).Scan(&left)
 		if err != nil {
-			return fmt.Errorf("end the sessions of database %s: %w", name, mapped(ctx, err))
+			return mapped(ctx, err)
 		}
 		if left == 0 {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("end the sessions of database %s: %w: %d are there again and again", name, engine.ErrInUse, left)
+			return fmt.Errorf("%w: %d sessions", engine.ErrInUse, left)
 		}
 		pause := time.NewTimer(evictPause)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 			pause.Stop()
-			return fmt.Errorf("end the sessions of database %s: %w", name, ctx.Err())
+			return ctx.Err()
 		}
 	}
 }

@@ -47,6 +47,7 @@ func canonical() []setting {
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_deferrable", "off"},
 		{"session_replication_role", "origin"},
+		{"jit", "off"}, // compiling the catalog queries takes longer than running them
 	}...)
 }
 
