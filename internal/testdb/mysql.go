@@ -39,7 +39,7 @@ func mariadbDriver(ctx context.Context) (*driver, error) {
 }
 
 func mysqlDriver(ctx context.Context) (*driver, error) {
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return nil, err
 	}

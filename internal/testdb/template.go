@@ -15,8 +15,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// cacheDir is the folder that outlives the tests: templates, and the MySQL of the install script.
-func cacheDir() (string, error) {
+// CacheDir is the folder that outlives the tests: templates, the MySQL of the install script, and what other
+// packages of tests do not want to fetch again.
+func CacheDir() (string, error) {
 	if dir := os.Getenv("MULLIGAN_TEST_CACHE"); dir != "" {
 		return dir, nil
 	}
@@ -35,7 +36,7 @@ func cacheDir() (string, error) {
 // folder that it is given when this version of the server has none yet. Test processes that
 // ask at the same time wait for the first; what is killed midway leaves no template.
 func template(ctx context.Context, family Family, version string, init func(context.Context, string) error) (string, error) {
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}
