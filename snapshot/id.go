@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// ID names a snapshot: the second in which it began, UTC, and three random bytes, as in
-// "20261122T215500Z-9f3a1c". The order of the texts is the order of the times.
+// ID names a snapshot: the second in which it began, UTC, and three bytes, as in "20261122T215500Z-9f3a1c".
+// The first ten bits of these are the fraction of the second, the others are random, so that the order of
+// the texts is the order of the times down to a thousandth of a second.
 type ID string
 
 const (
@@ -18,15 +19,20 @@ const (
 	idLength = len(idLayout) + 1 + 6
 )
 
-// NewID makes an ID from the time and three bytes of random; nil = crypto/rand.
-// Errors: that of random, and a year that four digits cannot write.
+// NewID makes an ID from the time and the last three bytes: those of random as they are; nil = the fraction of
+// the second and crypto/rand. Errors: that of random, and a year that four digits cannot write.
 func NewID(now time.Time, random io.Reader) (ID, error) {
-	if random == nil {
+	ordered := random == nil
+	if ordered {
 		random = rand.Reader
 	}
 	var b [3]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return "", fmt.Errorf("snapshot id: random bytes: %w", err)
+	}
+	if ordered {
+		part := int64(now.Nanosecond()) * 1024 / int64(time.Second) // of the second, 0 to 1023
+		b[0], b[1] = byte(part>>2), byte(part<<6)|b[1]&0x3f
 	}
 	return ParseID(now.UTC().Format(idLayout) + "-" + hex.EncodeToString(b[:]))
 }
