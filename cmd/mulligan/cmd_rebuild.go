@@ -92,9 +92,12 @@ func (a *app) rebuild(ctx context.Context, o *buildOptions) error {
 // build plans, asks, and runs.
 func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildOptions) error {
 	h.Version = version()
-	run, err := a.newRun(s, h)
-	if err != nil {
-		return err
+	run := a.plannedRun(s, h)
+	if !o.plan || h.Command == rebuild.CommandRestore {
+		var err error
+		if run, err = a.newRun(s, h); err != nil {
+			return err
+		}
 	}
 	plan, err := run.MakePlan(ctx)
 	if err != nil {

@@ -22,10 +22,17 @@ func (a *app) newRun(s *session, h rebuild.Header) (*rebuild.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	run := a.plannedRun(s, h)
+	run.Store = repo
+	return run, nil
+}
+
+// plannedRun is a run without a repository: opening one makes its folder, and a plan changes nothing.
+func (a *app) plannedRun(s *session, h rebuild.Header) *rebuild.Run {
 	return &rebuild.Run{
 		Header: h, Server: s.server, URL: s.url, Tool: s.tool, LedgerGiven: s.target.Migrations.Table != "",
-		Store: repo, Dir: filepath.Join(a.runsDir(), h.Run.String()), Output: io.Discard,
-	}, nil
+		Dir: filepath.Join(a.runsDir(), h.Run.String()), Output: io.Discard,
+	}
 }
 
 // execute runs what is still to do and prints the report. j is nil for a new run.
