@@ -2,8 +2,8 @@
 // any instant can be taken up again.
 //
 // Each stage is written down as started, done, checked, and written down again with the proof
-// that the check saw. Taking a run up again repeats the last proof and compares; a stage that
-// was only started is checked first, and done again only where the check does not hold.
+// that the check saw. Taking a run up again checks the stage that was only started, and does it again
+// only where the check does not hold and the proof before it, repeated and compared, does.
 // What a stage does and how it is proved is the caller's; the order of writing is kept here.
 package pipeline
 
@@ -105,52 +105,80 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 		k++
 	}
 	for i, s := range r.stages[:k] {
-		again := s.Bound || i == k-1
-		holds, err := r.keep(ctx, s, proofs[s.Name], again)
-		if err != nil {
+		if err := r.keep(ctx, s, proofs[s.Name]); err != nil {
 			return 0, err
 		}
-		if !holds {
-			return r.back(s), nil
+		if i < k-1 {
+			r.notify(Event{Stage: s.Name, Outcome: Kept, Proof: proofs[s.Name]})
 		}
 	}
-	if k == len(r.stages) || !started[r.stages[k].Name] {
-		return k, nil
+	begun := k < len(r.stages) && started[r.stages[k].Name]
+	if begun {
+		// It is checked before what went before it: its work may have taken away what that saw.
+		if done, err := r.ended(ctx, r.stages[k]); done || err != nil {
+			return k + 1, err
+		}
 	}
-	s := r.stages[k]
-	begin := time.Now()
-	if proof, err := s.Check(ctx); err == nil {
-		return k + 1, r.checkpoint(s, proof, begin)
-	} else if ctx.Err() != nil {
-		return 0, r.fail(s, errors.Join(ctx.Err(), err))
+	if k > 0 {
+		last := r.stages[k-1]
+		if holds, err := r.holds(ctx, last, proofs[last.Name]); err != nil {
+			return 0, err
+		} else if !holds {
+			return r.back(last), nil
+		}
+		r.notify(Event{Stage: last.Name, Outcome: Kept, Proof: proofs[last.Name]})
 	}
-	return r.back(s), nil
+	if begun {
+		return r.back(r.stages[k]), nil
+	}
+	return k, nil
 }
 
-// keep takes up one stage's proof; holds tells whether it is still true.
-func (r *runner) keep(ctx context.Context, s Stage, proof json.RawMessage, again bool) (holds bool, err error) {
+// ended tells whether a stage that was started did its work all the same, and writes that down.
+func (r *runner) ended(ctx context.Context, s Stage) (done bool, err error) {
+	begin := time.Now()
+	proof, err := s.Check(ctx)
+	if ctx.Err() != nil {
+		return false, r.fail(s, errors.Join(ctx.Err(), err))
+	}
+	if err != nil {
+		return false, nil // it did not: what is missing is no failure yet
+	}
+	return true, r.checkpoint(s, proof, begin)
+}
+
+// keep takes up one stage's proof, and refuses where a bound one is not what is seen now.
+func (r *runner) keep(ctx context.Context, s Stage, proof json.RawMessage) error {
 	if s.Keep != nil {
 		if err := s.Keep(proof); err != nil {
-			return false, &StageError{s.Name, fmt.Errorf("take up the recorded proof: %w", err)}
+			return &StageError{s.Name, fmt.Errorf("take up the recorded proof: %w", err)}
 		}
 	}
-	if again {
-		now, err := s.Check(ctx)
-		if ctx.Err() != nil {
-			return false, r.fail(s, ctx.Err())
-		}
-		same := err == nil && sameProof(proof, now)
-		switch {
-		case s.Bound && err != nil:
-			return false, &StageError{s.Name, fmt.Errorf("%w: %w", ErrChanged, err)}
-		case s.Bound && !same:
-			return false, &StageError{s.Name, fmt.Errorf("%w: the journal's proof is not what is seen now", ErrChanged)}
-		case !same:
-			return false, nil
-		}
+	if !s.Bound {
+		return nil
 	}
-	r.notify(Event{Stage: s.Name, Outcome: Kept, Proof: proof})
-	return true, nil
+	now, err := s.Check(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return r.fail(s, ctx.Err())
+	case err != nil:
+		return &StageError{s.Name, fmt.Errorf("%w: %w", ErrChanged, err)}
+	case !sameProof(proof, now):
+		return &StageError{s.Name, fmt.Errorf("%w: the journal's proof is not what is seen now", ErrChanged)}
+	}
+	return nil
+}
+
+// holds repeats a stage's proof. A bound one was repeated by keep.
+func (r *runner) holds(ctx context.Context, s Stage, proof json.RawMessage) (bool, error) {
+	if s.Bound {
+		return true, nil
+	}
+	now, err := s.Check(ctx)
+	if ctx.Err() != nil {
+		return false, r.fail(s, ctx.Err())
+	}
+	return err == nil && sameProof(proof, now), nil
 }
 
 func (r *runner) do(ctx context.Context, s Stage) error {
