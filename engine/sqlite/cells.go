@@ -134,7 +134,8 @@ func writeEscaped(w *bufio.Writer, s string) {
 	w.WriteString(s[start:])
 }
 
-// readCell is the value of one raw cell, as writeCell wrote it.
+// readCell is the value of one raw cell, as writeCell wrote it. A blob is decoded in place: it lies in
+// raw, and holds until that changes.
 func readCell(raw []byte, c class) (sqldriver.Value, error) {
 	if string(raw) == `\N` {
 		return nil, nil
@@ -152,10 +153,10 @@ func readCell(raw []byte, c class) (sqldriver.Value, error) {
 	body := cell[2:]
 	switch mark := cell[1]; mark {
 	case 'x', 'u':
-		b := make([]byte, hex.DecodedLen(len(body)))
-		if _, err := hex.Decode(b, body); err != nil {
+		if _, err := hex.Decode(body, body); err != nil { // it writes behind where it reads
 			return nil, fmt.Errorf("a blob is not hexadecimal: %w", err)
 		}
+		b := body[:len(body)/2]
 		if mark == 'u' {
 			return string(b), nil
 		}
@@ -242,7 +243,10 @@ type lineReader struct {
 // next gives a line without its line feed, valid until the next call. A last line without one is
 // io.ErrUnexpectedEOF: it may have been cut.
 func (l *lineReader) next() ([]byte, error) {
-	l.line = l.line[:0]
+	const keep = 1 << 20 // bytes; the buffer of a longer line is not kept for the next
+	if l.line = l.line[:0]; cap(l.line) > keep {
+		l.line = nil
+	}
 	for {
 		part, err := l.r.ReadSlice('\n')
 		l.line = append(l.line, part...)

@@ -104,6 +104,12 @@ func (s *Server) create(ctx context.Context, name string, like *engine.Info) (er
 	if s.readOnly {
 		return fmt.Errorf("the url says mode=ro: %w", engine.ErrDenied)
 	}
+	if like == nil {
+		like = &engine.Info{}
+	}
+	if len(like.Settings)+len(like.Grants) > 0 {
+		return fmt.Errorf("settings %q and grants %q: SQLite has neither: %w", like.Settings, like.Grants, errors.ErrUnsupported)
+	}
 	if err := free(name); err != nil {
 		return err
 	}
@@ -115,9 +121,6 @@ func (s *Server) create(ctx context.Context, name string, like *engine.Info) (er
 	defer func() { err = errors.Join(err, removeFiles(draft)) }()
 	if err := file.Close(); err != nil {
 		return err
-	}
-	if like == nil {
-		like = &engine.Info{}
 	}
 	if err := s.shape(ctx, draft, like.Properties); err != nil {
 		return err

@@ -168,7 +168,7 @@ func (c *catalog) readParents(ctx context.Context, q querier) error {
 		}
 		// A foreign key may write its parent in other letters: names are equal whatever their case.
 		for _, p := range c.Tables {
-			if strings.EqualFold(p.Name.Table, parent) {
+			if sameName(p.Name.Table, parent) {
 				parent = p.Name.Table
 			}
 		}
@@ -180,6 +180,19 @@ func (c *catalog) readParents(ctx context.Context, q querier) error {
 		c.Tables[i].Parents = slices.Compact(c.Tables[i].Parents)
 	}
 	return err
+}
+
+// sameName compares as SQLite does: letters beyond ASCII are equal only to themselves.
+func sameName(a, b string) bool {
+	lower := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if 'A' <= r && r <= 'Z' {
+				return r + 'a' - 'A'
+			}
+			return r
+		}, s)
+	}
+	return lower(a) == lower(b)
 }
 
 // readEstimates takes what the last ANALYZE counted, where there was one.

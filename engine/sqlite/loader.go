@@ -99,7 +99,7 @@ func (l *loader) readEntries(ctx context.Context) error {
 		if err := scan(&e.row, &e.kind, &e.name, &table, &e.text); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return strings.EqualFold(t.Name.Table, table) }) {
+		if slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return sameName(t.Name.Table, table) }) {
 			l.removed = append(l.removed, e)
 		}
 		return nil

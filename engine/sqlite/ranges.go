@@ -25,7 +25,7 @@ func rowKey(t *schema.Table) string {
 		}
 	}
 	for _, name := range []string{"rowid", "_rowid_", "oid"} {
-		if !slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return strings.EqualFold(c.Name, name) }) {
+		if !slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return sameName(c.Name, name) }) {
 			return name
 		}
 	}

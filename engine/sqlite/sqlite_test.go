@@ -296,6 +296,19 @@ func TestInspectKnowsEverything(t *testing.T) {
 	}
 }
 
+// Letters beyond ASCII have no case in SQLite's names.
+func TestParentsAreTheRightOnes(t *testing.T) {
+	s, path := create(t, `CREATE TABLE "É" (id INTEGER PRIMARY KEY); CREATE TABLE "é" (id INTEGER PRIMARY KEY, up REFERENCES PARENT, other REFERENCES "é"); CREATE TABLE Parent (id INTEGER PRIMARY KEY)`)
+	got, err := open(t, s, path).Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []schema.Name{{Table: "Parent"}, {Table: "é"}}
+	if diff := cmp.Diff(want, got.Table(schema.Name{Table: "é"}).Parents); diff != "" {
+		t.Errorf("parents (-want +got):\n%s", diff)
+	}
+}
+
 // A database may hold virtual tables of a module that is not built in, and views of what is gone.
 func TestInspectOutlivesStrangers(t *testing.T) {
 	s, path := create(t, `CREATE TABLE some (id INTEGER PRIMARY KEY); CREATE VIEW broken AS SELECT * FROM some; DROP TABLE some; CREATE TABLE other (id);
@@ -327,6 +340,9 @@ func TestCreateLikeKeepsProperties(t *testing.T) {
 	}
 	if got := shell(t, path, "PRAGMA page_size; PRAGMA encoding; PRAGMA auto_vacuum; PRAGMA journal_mode; PRAGMA application_id"); got != "8192\nUTF-16be\n1\nwal\n1234\n" {
 		t.Errorf("the shell sees %q", got)
+	}
+	if err := s.Create(t.Context(), path+"2", &engine.Info{Grants: []string{"GRANT ALL"}}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("create with grants: %v, want ErrUnsupported", err)
 	}
 	for key, value := range map[string]string{"encoding": "EBCDIC", "colour": "red", "mode": "rw-"} {
 		other := filepath.Join(filepath.Dir(path), "other.db")
