@@ -243,12 +243,13 @@ type lineReader struct {
 // next gives a line without its line feed, valid until the next call. A last line without one is
 // io.ErrUnexpectedEOF: it may have been cut.
 func (l *lineReader) next() ([]byte, error) {
-	const keep = 1 << 20 // bytes; the buffer of a longer line is not kept for the next
-	if l.line = l.line[:0]; cap(l.line) > keep {
-		l.line = nil
-	}
+	l.line = l.line[:0]
 	for {
 		part, err := l.r.ReadSlice('\n')
+		if need := len(l.line) + len(part); need > cap(l.line) {
+			// Doubling leaves less behind than append, whose steps are smaller: it counts where a row has megabytes.
+			l.line = append(make([]byte, 0, max(need, 2*cap(l.line))), l.line...)
+		}
 		l.line = append(l.line, part...)
 		switch {
 		case err == nil:
