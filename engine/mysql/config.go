@@ -23,32 +23,29 @@ import (
 const loadMode = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
 
 // ownSettings are the session variables of our own sessions. They undo what a server's
-// configuration could have changed and our statements rely on.
+// configuration could have changed and our statements rely on; none takes a privilege.
 func ownSettings(f engine.Family) map[string]string {
 	settings := map[string]string{
-		"autocommit":              "1",
-		"time_zone":               "'+00:00'",
-		"sql_mode":                "'" + loadMode + "'",
-		"sql_quote_show_create":   "1",
-		"sql_notes":               "1",
-		"sql_safe_updates":        "0",
-		"sql_big_selects":         "1",
-		"sql_select_limit":        "DEFAULT",
-		"foreign_key_checks":      "1",
-		"lock_wait_timeout":       strconv.Itoa(statementWait),
-		"net_read_timeout":        "3600",
-		"net_write_timeout":       "3600",
-		"wait_timeout":            "2147483",
-		"group_concat_max_len":    "1048576",
-		"character_set_results":   "utf8mb4",
-		"character_set_client":    "utf8mb4",
-		"collation_connection":    "utf8mb4_bin",
-		"completion_type":         "0",
-		"max_error_count":         "1024",
-		"innodb_strict_mode":      "1",
-		"div_precision_increment": "4",
+		"autocommit":            "1",
+		"time_zone":             "'+00:00'",
+		"sql_mode":              "'" + loadMode + "'",
+		"sql_quote_show_create": "1",
+		"sql_notes":             "1",
+		"sql_safe_updates":      "0",
+		"sql_big_selects":       "1",
+		"sql_select_limit":      "DEFAULT",
+		"foreign_key_checks":    "1",
+		"lock_wait_timeout":     strconv.Itoa(statementWait),
+		"net_read_timeout":      "3600",
+		"net_write_timeout":     "3600",
+		"wait_timeout":          "2147483",
+		"group_concat_max_len":  "1048576",
+		"character_set_results": "utf8mb4",
+		"character_set_client":  "utf8mb4",
+		"collation_connection":  "utf8mb4_bin",
+		"completion_type":       "0",
+		"max_error_count":       "1024",
 	}
-	delete(settings, "div_precision_increment")
 	if f == engine.MariaDB {
 		settings["max_statement_time"] = "0"
 	} else {

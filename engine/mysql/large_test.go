@@ -23,9 +23,9 @@ func TestLargeRows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			statements := []string{"CREATE TABLE t (id int PRIMARY KEY, b longblob)"}
-			sizes := []int{0, 250, 251, 65535, 65536, part - 7, part - 6, part - 5, part, 2*part - 7, 2*part - 6, 2*part - 11, 2*part - 12, 64 << 20}
+			sizes := []int{0, 250, 251, 65535, 65536, part - 7, part - 6, part - 5, 2*part - 11, 64 << 20}
 			for i, n := range sizes {
-				statements = append(statements, fmt.Sprintf("INSERT INTO t VALUES (%d, REPEAT(x'%02x5c0a', %d DIV 3 + 1))", i+10, i, n), fmt.Sprintf("UPDATE t SET b = LEFT(b, %d) WHERE id = %d", n, i+10))
+				statements = append(statements, fmt.Sprintf("INSERT INTO t VALUES (%d, LEFT(REPEAT(x'%02x5c0a', %d DIV 3 + 1), %d))", i+10, i, n, n))
 			}
 			_, db, database := database(t, server, statements...)
 			const sums = "SELECT id, LENGTH(b), SHA2(b, 256) FROM t ORDER BY id"

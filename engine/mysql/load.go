@@ -122,7 +122,7 @@ func loadStatement(reader string, t *schema.Table, kinds []schema.Column) string
 			continue
 		}
 		bad := "CAST(CONCAT('not hexadecimal: ', LEFT(" + v + ", 20)) AS SIGNED)"
-		sets = append(sets, fmt.Sprintf(`%s = IF(%s IS NULL, NULL, IF(LEFT(%[2]s, 2) = '\\x', IFNULL(UNHEX(SUBSTR(%[2]s, 3)), %s), %[3]s))`, ident(c.Name), v, bad))
+		sets = append(sets, fmt.Sprintf(`%s = IF(%s IS NULL, NULL, IF(LEFT(%[2]s, 2) = '\\x' AND LENGTH(%[2]s) %% 2 = 0, IFNULL(UNHEX(SUBSTR(%[2]s, 3)), %s), %[3]s))`, ident(c.Name), v, bad))
 	}
 	if len(targets) == 0 {
 		targets = []string{"@mulligan_none"}

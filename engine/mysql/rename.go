@@ -112,6 +112,9 @@ func (r *renaming) origins() []string {
 
 // check refuses what cannot be done, before anything is changed.
 func (r *renaming) check(ctx context.Context) error {
+	if err := r.checkUnfinished(ctx); err != nil {
+		return err
+	}
 	exists := map[string]bool{}
 	for _, m := range r.moves {
 		for _, name := range []string{m.From, m.To} {

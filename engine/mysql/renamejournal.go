@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -102,6 +103,46 @@ func (r *renaming) resume(ctx context.Context) (moved bool, err error) {
 	return false, r.giveUp(ctx)
 }
 
+// checkUnfinished refuses to begin where another Rename of one of the databases was killed: its
+// journal can lie in any database.
+func (r *renaming) checkUnfinished(ctx context.Context) error {
+	holders, err := texts(ctx, r.server.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
+	if err != nil {
+		return fmt.Errorf("look for unfinished renames: %w", err)
+	}
+	for _, holder := range holders {
+		head, err := r.readHead(ctx, holder)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue // it had not begun
+		}
+		if err != nil {
+			return err
+		}
+		for _, theirs := range head.Moves {
+			for _, ours := range r.moves {
+				if slices.ContainsFunc([]string{ours.From, ours.To}, func(name string) bool { return name == theirs.From || name == theirs.To }) {
+					return fmt.Errorf("an earlier rename, %v, is unfinished: it must be ended first, by the same moves", head.Moves)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// readHead reads the first row of the journal in a database.
+func (r *renaming) readHead(ctx context.Context, where string) (*renameHead, error) {
+	var text []byte
+	err := r.server.admin.QueryRowContext(ctx, "SELECT body FROM "+ident(where)+"."+ident(journalTable)+" WHERE kind = ?", stateMoves).Scan(&text)
+	head := &renameHead{}
+	if err == nil {
+		err = json.Unmarshal(text, head)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the journal in %s: %w", where, err)
+	}
+	return head, nil
+}
+
 // readJournal reads the code objects; begun is false where the journal was never filled.
 func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, err error) {
 	rows, err := r.server.admin.QueryContext(ctx, "SELECT kind, name, origin, place, settings, body FROM "+
@@ -144,14 +185,9 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 
 // alterTargets gives each database the properties of what it holds now.
 func (r *renaming) alterTargets(ctx context.Context, where string) error {
-	var text []byte
-	err := r.server.admin.QueryRowContext(ctx, "SELECT body FROM "+ident(where)+"."+ident(journalTable)+" WHERE kind = ?", stateMoves).Scan(&text)
-	var head renameHead
-	if err == nil {
-		err = json.Unmarshal(text, &head)
-	}
+	head, err := r.readHead(ctx, where)
 	if err != nil {
-		return fmt.Errorf("read the journal: %w", err)
+		return err
 	}
 	for origin, place := range r.place {
 		if _, reused := r.place[place]; !reused {

@@ -1,0 +1,89 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"mulligan/engine"
+	"mulligan/internal/testdb"
+	"mulligan/schema"
+)
+
+// TestRenameAfterKill leaves a Rename undone at the ends of its steps, without the cleanup that an error has,
+// and calls it again on a new connection.
+func TestRenameAfterKill(t *testing.T) {
+	for family, server := range map[string]*testdb.Server{"MariaDB": testdb.MariaDB(t), "MySQL": testdb.MySQL(t)} {
+		for _, stop := range []string{"captured", "triggers gone", "moved", "old removed"} {
+			t.Run(family+"/"+stop, func(t *testing.T) { renameAfterKill(t, server, stop) })
+		}
+	}
+}
+
+func renameAfterKill(t *testing.T, server *testdb.Server, stop string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	u, err := engine.ParseURL(server.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := Connect(ctx, u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	s := opened.(*Server)
+	live, _ := server.NewDatabase(t)
+	fresh, _ := server.NewDatabase(t)
+	aside, _ := server.NewDatabase(t)
+	if err := s.Drop(ctx, aside); err != nil {
+		t.Fatal(err)
+	}
+	for name, table := range map[string]string{live: "was_old", fresh: "was_new"} {
+		server.Exec(t, name, "CREATE TABLE same (id int PRIMARY KEY)", "CREATE TABLE "+table+" (id int PRIMARY KEY)",
+			"CREATE VIEW v AS SELECT id AS "+table+" FROM same", "CREATE TRIGGER tr BEFORE INSERT ON same FOR EACH ROW INSERT INTO "+table+" VALUES (NEW.id)")
+	}
+	look := func(name string) []schema.Object {
+		db, err := s.Open(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		found, err := db.Inspect(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.Objects
+	}
+	old, new := look(live), look(fresh)
+	moves := []engine.Move{{From: live, To: aside}, {From: fresh, To: live}}
+	r := &renaming{server: s, moves: moves}
+	err = errors.Join(r.plan(ctx), r.check(ctx), r.capture(ctx))
+	switch stop {
+	case "triggers gone":
+		server.Exec(t, live, "DROP TRIGGER tr")
+	case "moved":
+		err = errors.Join(err, r.moveTables(ctx))
+	case "old removed":
+		err = errors.Join(err, r.moveTables(ctx), r.removeOld(ctx, aside))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Rename(ctx, engine.Move{From: live, To: "elsewhere"}); err == nil {
+		t.Error("other moves were begun while a rename was unfinished")
+	}
+	if err := s.Rename(ctx, moves...); err != nil {
+		t.Fatal(err)
+	}
+	if diff := schema.Diff(old, look(aside)); diff != nil {
+		t.Errorf("what was set aside differs: %v", diff)
+	}
+	if diff := schema.Diff(new, look(live)); diff != nil {
+		t.Errorf("what is live differs: %v", diff)
+	}
+	if _, err := s.Stat(ctx, fresh); !errors.Is(err, engine.ErrNotExist) {
+		t.Errorf("%s: %v, want ErrNotExist", fresh, err)
+	}
+}
