@@ -47,11 +47,20 @@ func mapped(ctx context.Context, err error) error {
 	if !errors.As(err, &server) {
 		return err
 	}
-	err = withDetail(server, err)
+	err = withDetail(server, withPlace(server, err))
 	if s := sentinel(server.Code); s != nil && !errors.Is(err, s) {
 		return fmt.Errorf("%w: %w", s, err)
 	}
 	return err
+}
+
+// withPlace adds the line of the rows in which a COPY failed, without the value that stands there.
+func withPlace(server *pgconn.PgError, err error) error {
+	place, _, _ := strings.Cut(server.Where, ": ")
+	if !strings.HasPrefix(place, "COPY ") || strings.Contains(err.Error(), place) {
+		return err
+	}
+	return fmt.Errorf("%w, in %s", err, place)
 }
 
 // withDetail adds what the server says besides its message. Details of errors about rows may quote
@@ -78,6 +87,9 @@ func connectFault(ctx context.Context, url engine.URL, err error) error {
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
 		return mapped(ctx, server)
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		return err
 	}
 	var dial *net.OpError
 	if errors.As(err, &dial) {

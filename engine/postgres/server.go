@@ -22,6 +22,8 @@ import (
 
 const nameLimit = 63 // bytes; PostgreSQL manual, "Identifiers and Key Words"
 
+const oldest = "15" // the first major version whose catalog has all that [objectsQuery] asks for
+
 // server is a PostgreSQL server. It works from a database of its own choice, where no one else is in the way.
 type server struct {
 	url         engine.URL
@@ -161,6 +163,9 @@ func readTraits(ctx context.Context, pool *sql.DB, url engine.URL) (engine.Trait
 		return t, err
 	}
 	t.Version, _, _ = strings.Cut(t.Version, " ") // "15.18 (Debian 15.18-0+deb12u1)"
+	if major, _, _ := strings.Cut(t.Version, "."); len(major) == 1 || len(major) == 2 && major < oldest {
+		return t, fmt.Errorf("PostgreSQL %s is older than %s: %w", t.Version, oldest, errors.ErrUnsupported)
+	}
 	err = pool.QueryRowContext(ctx, `SELECT system_identifier::text FROM pg_catalog.pg_control_system()`).Scan(&t.Identity)
 	var fault *pgconn.PgError
 	if errors.As(err, &fault) {

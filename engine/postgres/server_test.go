@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"mulligan/engine"
 	"mulligan/engine/postgres"
 	"mulligan/internal/testdb"
+	"mulligan/schema"
 )
 
 func parse(t testing.TB, text string) engine.URL {
@@ -290,5 +292,56 @@ func TestScript(t *testing.T) {
 	}
 	if err := s.Script(context.Background(), "SET search_path = pg_catalog; CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $x$ SELECT 1; $x$"); err != nil {
 		t.Errorf("script: %v", err)
+	}
+}
+
+// TestScriptOfPgDump runs what pg_dump writes.
+func TestScriptOfPgDump(t *testing.T) {
+	server := testdb.Postgres(t)
+	name, _ := server.NewDatabase(t)
+	server.Exec(t, name, relations+`CREATE FUNCTION lines() RETURNS text LANGUAGE sql AS $$ SELECT '
+COPY nothing' $$;`)
+	server.Exec(t, name, relationRows)
+	command := exec.CommandContext(limit(t), server.Tool(t, "pg_dump"), append(server.ClientArgs(), name)...)
+	command.Env = server.Env()
+	dump, err := command.Output()
+	if err != nil {
+		t.Fatalf("pg_dump: %v", err)
+	}
+	db := newDB(t, "")
+	s, err := db.Session(limit(t))
+	if err != nil {
+		t.Fatalf("session: %v", err)
+	}
+	if err := errors.Join(s.Script(limit(t), string(dump)), s.Close()); err != nil {
+		t.Fatalf("script: %v", err)
+	}
+	source := openDB(t, server.URL(name), name)
+	if diff := cmp.Diff(contents(t, source, 1<<40), contents(t, db, 1<<40)); diff != "" {
+		t.Errorf("rows (-source +target):\n%s", diff)
+	}
+	if diff := schema.Diff(inspectDB(t, source).Objects, inspectDB(t, db).Objects); diff != nil {
+		t.Errorf("objects: %v", diff)
+	}
+}
+
+func TestScriptRefuses(t *testing.T) {
+	db := newDB(t, "CREATE TABLE a (id int)")
+	for name, text := range map[string]string{
+		"Connect": "SELECT 1;\n\\connect other\n",
+		"NoEnd":   "SELECT 1;\nCOPY a FROM stdin;\n1\n",
+		"BadRow":  "SELECT 1;\nCOPY a FROM stdin;\n1\nx\n\\.\n",
+	} {
+		s, err := db.Session(limit(t))
+		if err != nil {
+			t.Fatalf("session: %v", err)
+		}
+		var where *engine.ScriptError
+		if err := s.Script(limit(t), text); !errors.As(err, &where) || where.Offset != len("SELECT 1;\n") {
+			t.Errorf("%s: %v at %+v", name, err, where)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("close the session: %v", err)
+		}
 	}
 }
