@@ -51,25 +51,13 @@ func numbered(from, to int) []string {
 	return rows
 }
 
+// two is a table of two columns.
+const two = "CREATE TABLE some (id {id}, n {int}){opts}"
+
 func testLoad(t *testing.T, e *env) {
 	const two = "CREATE TABLE thing (id {id}, n {int}){opts}"
-	t.Run("ReaderFails", func(t *testing.T) {
-		for _, until := range []int{0, 3, 20_000} {
-			db := e.open(t, two)
-			list := tables(t, inspect(t, db), "thing")
-			l := loader(t, db, list)
-			_, err := l.Load(deadline(t), list[0], list[0].Stored(), &brokenReader{until: until, then: func() error { return errBroken }})
-			if !errors.Is(err, errBroken) {
-				t.Errorf("load from a reader that fails after %d rows: %v, want its error", until, err)
-			}
-			load(t, l, list[0], numbered(1, 4))
-			finish(t, l)
-			if diff := cmp.Diff(numbered(1, 4), content(t, db, "thing")); diff != "" {
-				t.Errorf("rows after a failed and a good load (-want +got):\n%s", diff)
-			}
-		}
-	})
-	t.Run("BadRows", func(t *testing.T) { e.badRows(t) })
+	t.Run("ReaderFails", e.readerFails)
+	t.Run("BadRows", e.badRows)
 	t.Run("Cancelled", func(t *testing.T) {
 		db := e.open(t, two)
 		list := tables(t, inspect(t, db), "thing")
@@ -125,6 +113,23 @@ func testLoad(t *testing.T, e *env) {
 			closing(t, "loader", l.Close)
 		}
 	})
+}
+
+func (e *env) readerFails(t *testing.T) {
+	for _, until := range []int{0, 3, 20_000} {
+		db := e.open(t, two)
+		list := tables(t, inspect(t, db), "thing")
+		l := loader(t, db, list)
+		_, err := l.Load(deadline(t), list[0], list[0].Stored(), &brokenReader{until: until, then: func() error { return errBroken }})
+		if !errors.Is(err, errBroken) {
+			t.Errorf("load from a reader that fails after %d rows: %v, want its error", until, err)
+		}
+		load(t, l, list[0], numbered(1, 4))
+		finish(t, l)
+		if diff := cmp.Diff(numbered(1, 4), content(t, db, "thing")); diff != "" {
+			t.Errorf("rows after a failed and a good load (-want +got):\n%s", diff)
+		}
+	}
 }
 
 func (e *env) badRows(t *testing.T) {
