@@ -52,10 +52,9 @@ func numbered(from, to int) []string {
 }
 
 // two is a table of two columns.
-const two = "CREATE TABLE some (id {id}, n {int}){opts}"
+const two = "CREATE TABLE thing (id {id}, n {int}){opts}"
 
 func testLoad(t *testing.T, e *env) {
-	const two = "CREATE TABLE thing (id {id}, n {int}){opts}"
 	t.Run("ReaderFails", e.readerFails)
 	t.Run("BadRows", e.badRows)
 	t.Run("Cancelled", func(t *testing.T) {
