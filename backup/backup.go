@@ -122,7 +122,8 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		if err != nil {
 			return nil, fmt.Errorf("database %s: %w", src.Name, err)
 		}
-		if b.table = src.Tool.Ledger.Table(); found != nil {
+		b.table = ledgerTable(b.before.Tables, src.Tool.Ledger.Table())
+		if found != nil {
 			b.table = found.Table
 		}
 		if b.files, err = src.Tool.Source.Migrations(ctx); err != nil && !errors.Is(err, migration.ErrNone) {
@@ -133,6 +134,17 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		}
 	}
 	return b, nil
+}
+
+// ledgerTable gives the ledger's name its schema, where a table of that name is there. A home-grown ledger is
+// known by nothing else.
+func ledgerTable(tables []schema.Table, want schema.Name) schema.Name {
+	for _, t := range tables {
+		if t.Name.Table == want.Table && (want.Schema == "" || want.Schema == t.Name.Schema) {
+			return t.Name
+		}
+	}
+	return want
 }
 
 func (b *job) records(ctx context.Context) ([]migration.Record, error) {

@@ -169,6 +169,9 @@ func (b *Build) runTo(ctx context.Context, index int) error {
 			err = migration.Mask(b.Tool.Runner, b.Tool.Ledger, b.Tool.Source).Run(ctx, target, to, b.output())
 		}
 	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("stop the replay after migration %s: %w: give the command a {to}, or load into the newest schema (--load newest)", b.files[index].ID, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -98,11 +98,15 @@ func (a *app) tool(target *config.Target, url engine.URL) (*migration.Tool, erro
 	}
 	tool, ok := a.natively(name, m, table, url)
 	if !ok {
-		return nil, usageError{fmt.Errorf("target %s: migrations of %s cannot be read yet", target.Name, name),
-			"supported are " + strings.Join(supportedTools(), ", ")}
+		if tool, err = command.Named(name, m.Dir, table); err != nil {
+			return nil, usageError{fmt.Errorf("target %s: %w", target.Name, err), "known are " + strings.Join(knownTools(), ", ")}
+		}
+		if len(m.Command) == 0 {
+			return nil, usageError{fmt.Errorf("target %s: migrations of %s are run by their own command", target.Name, name), "set migrations.command"}
+		}
 	}
 	if len(m.Command) > 0 {
-		runner, err := command.New(command.Options{Command: m.Command, Dir: a.config.Dir, Env: a.childEnv(m.Env), Source: tool.Source, Ledger: tool.Ledger, Tool: name})
+		runner, err := command.New(command.Options{Command: m.Command, Dir: a.config.Dir, Env: a.childEnv(m.Env), Source: tool.Source, Tool: name})
 		if err != nil {
 			return nil, usageError{fmt.Errorf("target %s: %w", target.Name, err), ""}
 		}
@@ -131,12 +135,14 @@ func (a *app) natively(name string, m config.Migrations, table schema.Name, url 
 	}
 }
 
-func supportedTools() []string { return []string{"dbmate", "golang-migrate", "goose", "typeorm"} }
+func knownTools() []string {
+	return slices.Concat([]string{"dbmate", "golang-migrate", "goose", "typeorm"}, command.Tools())
+}
 
 // toolName is the configured tool, or the one that the files look like.
 func toolName(m config.Migrations) (string, error) {
 	switch {
-	case m.Tool != "" && m.Tool != "command":
+	case m.Tool != "":
 		return m.Tool, nil
 	case m.DataSource != "":
 		return "typeorm", nil
