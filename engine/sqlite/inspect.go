@@ -214,24 +214,27 @@ func (c *catalog) readEstimates(ctx context.Context, q querier) error {
 	})
 }
 
-// readSequences reads the counters of AUTOINCREMENT. A table that never counted has none yet.
+// readSequences reads the counters of AUTOINCREMENT. A table that never counted has 0, so that a counter whose rows
+// are gone can be put back. Which tables count, no pragma tells: the word stands in the table's text, and a
+// counter of a table that has the word elsewhere has no effect.
 func (c *catalog) readSequences(ctx context.Context, q querier) error {
 	if !c.hidden["sqlite_sequence"] {
 		return nil
 	}
-	const text = `SELECT name, CAST(max(seq) AS INTEGER) FROM sqlite_sequence WHERE name IS NOT NULL GROUP BY name`
+	const text = `SELECT t.name, CAST(coalesce(max(q.seq), 0) AS INTEGER) FROM sqlite_schema t LEFT JOIN sqlite_sequence q ON q.name = t.name
+		WHERE t.type = 'table' AND (q.name IS NOT NULL OR t.sql LIKE '%autoincrement%') GROUP BY t.name`
 	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
 		var name string
-		var value sql.NullInt64
+		var value int64
 		if err := scan(&name, &value); err != nil {
 			return err
 		}
 		t := c.Table(schema.Name{Table: name})
-		if t == nil || len(t.Key) != 1 || !value.Valid {
+		if t == nil || len(t.Key) != 1 {
 			return nil
 		}
 		owner := t.Name
-		c.Sequences = append(c.Sequences, schema.Sequence{Name: owner, Table: &owner, Column: t.Key[0], Value: value.Int64, Called: true})
+		c.Sequences = append(c.Sequences, schema.Sequence{Name: owner, Table: &owner, Column: t.Key[0], Value: value, Called: true})
 		return nil
 	})
 	slices.SortFunc(c.Sequences, func(a, b schema.Sequence) int { return a.Name.Compare(b.Name) })
