@@ -37,7 +37,7 @@ func plan() []floor {
 	return []floor{
 		{Support, []string{
 			"engine/enginetest", "store/storetest", "migration/migrationtest",
-			"internal/testdb", "internal/testengine", "internal/testreport", "internal/layers", "internal/bench",
+			"internal/testdb", "internal/testengine", "internal/testreport", "internal/layers", "internal/bench", "internal/story",
 		}},
 		{0, []string{"schema", "journal", "store", "config", "internal/child"}},
 		{1, []string{"engine", "snapshot", "pipeline"}},
