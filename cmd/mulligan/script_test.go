@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mulligan/engine"
+	"mulligan/internal/testdb"
 	"mulligan/migration"
 	"mulligan/migration/dbmate"
 	"mulligan/migration/golangmigrate"
@@ -33,8 +35,11 @@ func TestEngines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runScripts(t, "testdata/script/engines", name)
-			// Some engines have scripts of their own.
-			if own := filepath.Join("testdata/script", name); name != "sqlite" && isFolder(own) {
+			if name == "sqlite" {
+				return
+			}
+			runScripts(t, "testdata/script/servers", name)
+			if own := filepath.Join("testdata/script", name); isFolder(own) {
 				runScripts(t, own, name)
 			}
 		})
@@ -60,10 +65,10 @@ func isFolder(path string) bool {
 //	id VARIABLE                put the snapshot's id that the last command printed into a variable
 //	flip FILE…, cut FILE…      change one bit in the middle; take five bytes off the end
 //	reseal FILE OLD NEW        change a text in a manifest, and its checksum with it
-//	user VARIABLE GRANT…       make an account, and put its url into a variable (DB in a grant is the database)
+//	user VARIABLE GRANT…       make an account, VARIABLE_URL and VARIABLE_NAME (DB in a grant is the database)
 //
 // and the variables DATABASE_URL, DATABASE, ENGINE, FAMILYDIR, EXAMPLES, and COPY_URL and COPY for a database
-// that is not there. No password may ever come out
+// that is not there; on a server DEAD_URL, where nobody listens, and WRONG_URL with the password planted-pass-word. No password may ever come out
 // of the program, or be in what it keeps.
 func runScripts(t *testing.T, folder, engineName string) {
 	examples, err := filepath.Abs("../../examples")
@@ -85,6 +90,15 @@ func runScripts(t *testing.T, folder, engineName string) {
 			name, address := p.copy(tb)
 			e.Setenv("COPY", name)
 			e.Setenv("COPY_URL", address)
+			if p.server != nil {
+				dead, err := url.Parse(p.url)
+				if err != nil {
+					return err
+				}
+				dead.Host = "127.0.0.1:1"
+				e.Setenv("DEAD_URL", dead.String())
+				e.Setenv("WRONG_URL", p.server.URLAs(testdb.User{Name: p.server.User.Name, Password: "planted-pass-word"}, p.name))
+			}
 			e.Defer(func() { leakedInState(tb, e.WorkDir, passwords(p.url)) })
 			return nil
 		},
@@ -146,8 +160,9 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 
 func runProgram(ts *testscript.TestScript, want int, args []string) {
 	err := ts.Exec(program, args...)
-	leaked(tbOf(ts), "the output", ts.ReadFile("stdout")+ts.ReadFile("stderr"), passwords(ts.Getenv("DATABASE_URL")))
-	leaked(tbOf(ts), "the output", ts.ReadFile("stdout")+ts.ReadFile("stderr"), passwords(placeOf(ts).url))
+	for _, address := range []string{placeOf(ts).url, ts.Getenv("DATABASE_URL"), ts.Getenv("WRONG_URL"), ts.Getenv("READER_URL")} {
+		leaked(tbOf(ts), "the output", ts.ReadFile("stdout")+ts.ReadFile("stderr"), passwords(address))
+	}
 	got := 0
 	if err != nil {
 		var exit *exec.ExitError
@@ -330,7 +345,7 @@ func cmdUser(ts *testscript.TestScript, neg bool, args []string) {
 		grants = append(grants, strings.ReplaceAll(g, "DB", p.server.Quote(p.name)))
 	}
 	u := p.server.NewUser(tbOf(ts), grants...)
-	ts.Setenv(args[0], p.server.URLAs(u, p.name))
+	ts.Setenv(args[0]+"_URL", p.server.URLAs(u, p.name))
 	ts.Setenv(args[0]+"_NAME", p.server.SQL(u))
 }
 
