@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mulligan/internal/testdb"
 	"mulligan/schema"
 )
 
@@ -159,6 +160,23 @@ func TestCarryRelations(t *testing.T) {
 	}
 	if _, err := target.ExecContext(limit(t), "INSERT INTO child VALUES (9)"); err == nil || !strings.Contains(err.Error(), "a trigger fired") {
 		t.Errorf("the trigger that always fires: %v", err)
+	}
+}
+
+// TestIndexTablespace: an index comes back to the tablespace where it was, which its definition does not say.
+func TestIndexTablespace(t *testing.T) {
+	server := testdb.NewPostgres(t, "-c", "allow_in_place_tablespaces=on")
+	server.Exec(t, "", "CREATE TABLESPACE \"fast one\" LOCATION ''")
+	name, address := server.NewDatabase(t)
+	server.Exec(t, name, `CREATE TABLE a (id int, b int); CREATE INDEX there ON a (id) TABLESPACE "fast one"; CREATE INDEX here ON a (b)`,
+		`ALTER DATABASE `+server.Quote(name)+` SET default_tablespace = "fast one"`)
+	db := openDB(t, address, name)
+	before := inspectDB(t, db)
+	if err := reload(t, db, nil, nil); err != nil {
+		t.Fatalf("reload: %v", err)
+	}
+	if diff := schema.Diff(before.Objects, inspectDB(t, db).Objects); diff != nil {
+		t.Errorf("the load changed the schema: %v", diff)
 	}
 }
 

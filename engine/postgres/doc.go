@@ -12,6 +12,6 @@
 //
 // # What Create leaves to others
 //
-// Extensions are listed in [engine.Info] but not created: migrations make them, mostly without
-// IF NOT EXISTS being certain, and what a superuser once added by hand shows as a difference of schemas.
+// Extensions are listed in [engine.Info] but not created. Migrations make them, and not all say IF NOT EXISTS;
+// one that somebody once added by hand shows as a difference of schemas.
 package postgres

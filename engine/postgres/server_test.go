@@ -345,3 +345,23 @@ func TestScriptRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestForcedRowSecurity: policies that bind the owner too do not keep its rows from being loaded, and bind again after.
+func TestForcedRowSecurity(t *testing.T) {
+	server := testdb.Postgres(t)
+	user := server.NewUser(t)
+	name, _ := server.NewDatabase(t)
+	server.Exec(t, "", "ALTER DATABASE "+server.Quote(name)+" OWNER TO "+server.SQL(user))
+	db := openDB(t, server.URLAs(user, name), name)
+	execIn(t, db, "CREATE TABLE guarded (id int); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY; ALTER TABLE guarded FORCE ROW LEVEL SECURITY; CREATE POLICY one ON guarded USING (id = 1)")
+	before := inspectDB(t, db)
+	if err := reload(t, db, map[string][]string{"public.guarded": {"1", "2"}}, nil); err != nil {
+		t.Fatalf("reload: %v", err)
+	}
+	if diff := schema.Diff(before.Objects, inspectDB(t, db).Objects); diff != nil {
+		t.Errorf("the load changed the schema: %v", diff)
+	}
+	if n := server.Query(t, name, "SELECT count(*) FROM guarded")[0][0]; n != "2" {
+		t.Errorf("%s rows were loaded, want 2", n)
+	}
+}

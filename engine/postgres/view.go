@@ -22,7 +22,7 @@ type view struct {
 	db       *database
 	snapshot string
 	point    engine.Point
-	readers  chan *copier  // as many as there are readers; nil = one to be connected when it is needed
+	readers  chan *copier  // the free ones; nil = one that failed, to be connected anew when it is needed
 	closed   chan struct{} // closed by Close
 
 	mu     sync.Mutex // guards holder and gone
@@ -52,24 +52,38 @@ func (d *database) view(ctx context.Context, readers int) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{db: d, holder: holder, readers: make(chan *copier, readers), closed: make(chan struct{})}
-	v.point.Readers = readers
-	for range readers {
-		v.readers <- nil
-	}
+	v := &view{db: d, holder: holder, closed: make(chan struct{})}
 	if err := v.begin(ctx); err != nil {
 		return nil, errors.Join(err, v.Close())
 	}
 	// All readers connect now: what would keep one out shows before the work begins.
-	for i := range readers {
-		<-v.readers
-		r, err := v.connect(ctx)
+	list, err := v.connectAll(ctx, readers)
+	v.readers = make(chan *copier, len(list))
+	for _, r := range list {
 		v.readers <- r
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("reader %d: %w", i+1, err), v.Close())
-		}
+	}
+	v.point.Readers = len(list)
+	if err != nil {
+		return nil, errors.Join(err, v.Close())
 	}
 	return v, nil
+}
+
+// connectAll makes readers, fewer than n where the server has no more connections to give.
+func (v *view) connectAll(ctx context.Context, n int) ([]*copier, error) {
+	var list []*copier
+	for range n {
+		r, err := v.connect(ctx)
+		if isState(err, "53300") && len(list) > 0 { // too_many_connections
+			v.point.Note = fmt.Sprintf("%d readers in place of %d: the server has no more connections", len(list), n)
+			return list, nil
+		}
+		if err != nil {
+			return list, fmt.Errorf("reader %d: %w", len(list)+1, err)
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 // begin takes the snapshot, again where the set of tables changed meanwhile.

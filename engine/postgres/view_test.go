@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mulligan/engine"
+	"mulligan/internal/testdb"
 	"mulligan/schema"
 )
 
@@ -225,6 +226,27 @@ func TestPartitionRanges(t *testing.T) {
 	}
 	if n, err := v.Dump(limit(t), io.Discard, parts, engine.Range{}); err != nil || n != 2000 {
 		t.Errorf("the whole table: %d rows, %v", n, err)
+	}
+	if err := v.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+}
+
+func TestFewerReaders(t *testing.T) {
+	server := testdb.NewPostgres(t, "-c", "max_connections=12", "-c", "max_wal_senders=0")
+	name, address := server.NewDatabase(t)
+	server.Exec(t, name, "CREATE TABLE a (id int); INSERT INTO a VALUES (1)")
+	db := openDB(t, address, name)
+	list := tablesOf(inspectDB(t, db))
+	v, err := db.View(limit(t), 20)
+	if err != nil {
+		t.Fatalf("view: %v", err)
+	}
+	if p := v.Point(); p.Readers < 1 || p.Readers > 11 || p.Note == "" {
+		t.Errorf("the view's point is %+v", p)
+	}
+	if n, err := v.Dump(limit(t), io.Discard, list[0], engine.Range{}); err != nil || n != 1 {
+		t.Errorf("dump: %d rows, %v", n, err)
 	}
 	if err := v.Close(); err != nil {
 		t.Errorf("close: %v", err)
