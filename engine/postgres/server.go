@@ -31,8 +31,9 @@ type server struct {
 	pool        *sql.DB // of the maintenance database
 	traits      engine.Traits
 
-	mu   sync.Mutex       // guards mine
-	mine map[backend]bool // connections that this server made, whether they still live or not
+	mu      sync.Mutex           // guards mine and evicted
+	mine    map[backend]bool     // connections that this server made, whether they still live or not
+	evicted map[string]time.Time // when Evict last emptied a database
 }
 
 // backend is a server process: ids are given out again, so the start belongs to it.
@@ -84,7 +85,7 @@ func elsewhere(err error) bool {
 }
 
 func connectTo(ctx context.Context, url engine.URL, name string) (*server, error) {
-	s := &server{url: url, maintenance: name, mine: map[backend]bool{}}
+	s := &server{url: url, maintenance: name, mine: map[backend]bool{}, evicted: map[string]time.Time{}}
 	pool, err := s.open(name, canonical())
 	if err != nil {
 		return nil, err
@@ -216,10 +217,14 @@ func (s *server) openDB(ctx context.Context, name string) (*database, error) {
 
 // Drop implements [engine.Server].
 func (s *server) Drop(ctx context.Context, name string) error {
-	if err := errors.Join(checkName(name), s.settle(ctx, name)); err != nil {
-		return fmt.Errorf("drop database %s: %w", name, err)
+	err := checkName(name)
+	if err == nil {
+		err = s.alone(ctx, name, func() error {
+			_, err := s.pool.ExecContext(ctx, "DROP DATABASE "+ident(name))
+			return err
+		})
 	}
-	if _, err := s.pool.ExecContext(ctx, "DROP DATABASE "+ident(name)); err != nil {
+	if err != nil {
 		return fmt.Errorf("drop database %s: %w", name, mapped(ctx, err))
 	}
 	return nil
@@ -247,8 +252,11 @@ func (s *server) Rename(ctx context.Context, moves ...engine.Move) (err error) {
 		return fmt.Errorf("rename databases: %w", mapped(ctx, err))
 	}
 	for _, m := range moves {
-		if err = errors.Join(checkName(m.To), s.settle(ctx, m.From)); err == nil {
-			_, err = tx.ExecContext(ctx, "ALTER DATABASE "+ident(m.From)+" RENAME TO "+ident(m.To))
+		if err = checkName(m.To); err == nil {
+			err = s.alone(ctx, m.From, func() error {
+				_, err := tx.ExecContext(ctx, "ALTER DATABASE "+ident(m.From)+" RENAME TO "+ident(m.To))
+				return err
+			})
 		}
 		if err != nil {
 			err = fmt.Errorf("rename database %s to %s: %w", m.From, m.To, mapped(ctx, err))
@@ -262,55 +270,6 @@ func (s *server) Rename(ctx context.Context, moves ...engine.Move) (err error) {
 		return fmt.Errorf("rename databases: commit: %w", mapped(ctx, err))
 	}
 	return nil
-}
-
-// evictPause lies between two looks at the sessions that were told to end.
-const evictPause = 20 * time.Millisecond
-
-// evictPatience is how long clients that come back at once may keep it busy.
-const evictPatience = 15 * time.Second
-
-// settlePatience is how long a session that was closed a moment ago may take to be gone.
-const settlePatience = time.Second
-
-// Evict implements [engine.Evicter]: it ends every other session of the database, and returns when
-// they are gone. Clients that connect again all the time make it ErrInUse.
-func (s *server) Evict(ctx context.Context, name string) error {
-	if err := s.untilGone(ctx, name, "pg_catalog.count(pg_catalog.pg_terminate_backend(pid))", evictPatience); err != nil {
-		return fmt.Errorf("end the sessions of database %s: %w", name, err)
-	}
-	return nil
-}
-
-// settle gives sessions that are just ending the time to end. The server does so too, but for five seconds.
-func (s *server) settle(ctx context.Context, name string) error {
-	return s.untilGone(ctx, name, "pg_catalog.count(*)", settlePatience)
-}
-
-// untilGone runs an aggregate over the database's sessions until it counts none.
-func (s *server) untilGone(ctx context.Context, name, aggregate string, patience time.Duration) error {
-	end := time.Now().Add(patience)
-	for {
-		var left int
-		err := s.pool.QueryRowContext(ctx, "SELECT "+aggregate+` FROM pg_catalog.pg_stat_activity
-			WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`, name).Scan(&left)
-		if err != nil {
-			return mapped(ctx, err)
-		}
-		if left == 0 {
-			return nil
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("%w: %d sessions", engine.ErrInUse, left)
-		}
-		pause := time.NewTimer(evictPause)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
-		}
-	}
 }
 
 // Lock implements [engine.Locker] by an advisory lock in the database that the server works from, on a

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -363,5 +364,46 @@ func TestForcedRowSecurity(t *testing.T) {
 	}
 	if n := server.Query(t, name, "SELECT count(*) FROM guarded")[0][0]; n != "2" {
 		t.Errorf("%s rows were loaded, want 2", n)
+	}
+}
+
+// TestSwapUnderReconnectingClients: pools connect again as soon as they are cut off.
+func TestSwapUnderReconnectingClients(t *testing.T) {
+	server := testdb.Postgres(t)
+	live, _ := server.NewDatabase(t)
+	fresh, _ := server.NewDatabase(t)
+	server.Exec(t, live, "CREATE TABLE is_old (id int)")
+	server.Exec(t, fresh, "CREATE TABLE is_new (id int)")
+	aside := newName(t)
+	t.Cleanup(func() { server.DropDatabase(t, aside) })
+	s := connect(t, server.URL(""))
+	defer closeServer(t, s)
+	ctx, cancel := context.WithCancel(limit(t))
+	var clients sync.WaitGroup
+	defer func() {
+		cancel()
+		clients.Wait()
+	}()
+	for range 4 {
+		pool := server.Open(t, live)
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = pool.ExecContext(ctx, "SELECT 1") // it fails whenever it is cut off
+			}
+		})
+	}
+	for range 5 {
+		if err := s.(engine.Evicter).Evict(ctx, live); err != nil {
+			t.Fatalf("evict: %v", err)
+		}
+		if err := s.(engine.Renamer).Rename(ctx, engine.Move{From: live, To: aside}, engine.Move{From: fresh, To: live}); err != nil {
+			t.Fatalf("swap: %v", err)
+		}
+		if err := s.(engine.Evicter).Evict(ctx, live); err != nil {
+			t.Fatalf("evict: %v", err)
+		}
+		if err := s.(engine.Renamer).Rename(ctx, engine.Move{From: live, To: fresh}, engine.Move{From: aside, To: live}); err != nil {
+			t.Fatalf("swap back: %v", err)
+		}
 	}
 }

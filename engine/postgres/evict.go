@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"mulligan/engine"
+)
+
+const (
+	evictPause     = 20 * time.Millisecond // between two looks at the sessions that were told to end
+	evictPatience  = 15 * time.Second      // how long clients that come back at once may keep Evict busy
+	evictHolds     = 10 * time.Second      // how long after Evict clients that come back are still ended
+	settlePatience = time.Second           // how long a session that was closed a moment ago may take to be gone
+)
+
+// Evict implements [engine.Evicter]: it ends every other session of the database, and returns when
+// they are gone. Clients with a pool come back at once: a Rename or Drop within the next ten seconds
+// ends those as well. [engine.ErrInUse] where they never leave a gap.
+func (s *server) Evict(ctx context.Context, name string) error {
+	if err := s.untilGone(ctx, name, terminate, evictPatience); err != nil {
+		return fmt.Errorf("end the sessions of database %s: %w", name, mapped(ctx, err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evicted[name] = time.Now()
+	return nil
+}
+
+func (s *server) wasEvicted(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.evicted[name]) < evictHolds
+}
+
+// alone runs a statement that needs a database without sessions. The statement locks the database first, which keeps
+// new sessions out, and then waits up to five seconds for the old ones (PostgreSQL's CountOtherDBBackends).
+func (s *server) alone(ctx context.Context, name string, do func() error) error {
+	if !s.wasEvicted(name) {
+		if err := s.untilGone(ctx, name, count, settlePatience); err != nil {
+			return err
+		}
+		return do()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var evicting sync.WaitGroup
+	evicting.Go(func() {
+		for s.untilGone(ctx, name, terminate, evictPatience) == nil && pause(ctx) == nil {
+		} // what it cannot end, the statement reports
+	})
+	err := do()
+	cancel()
+	evicting.Wait()
+	return err
+}
+
+// The aggregates over a database's sessions that untilGone knows.
+const (
+	count     = "pg_catalog.count(*)"
+	terminate = "pg_catalog.count(pg_catalog.pg_terminate_backend(pid))"
+)
+
+// untilGone runs an aggregate over the database's sessions until it counts none.
+func (s *server) untilGone(ctx context.Context, name, aggregate string, patience time.Duration) error {
+	end := time.Now().Add(patience)
+	for {
+		var left int
+		err := s.pool.QueryRowContext(ctx, "SELECT "+aggregate+` FROM pg_catalog.pg_stat_activity
+			WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`, name).Scan(&left)
+		if err != nil {
+			return err
+		}
+		if left == 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%w: %d sessions", engine.ErrInUse, left)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(evictPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
