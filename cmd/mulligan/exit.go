@@ -11,7 +11,9 @@ import (
 	"mulligan/backup"
 	"mulligan/config"
 	"mulligan/engine"
+	"mulligan/journal"
 	"mulligan/migration"
+	"mulligan/pipeline"
 	"mulligan/rebuild"
 	"mulligan/restore"
 	"mulligan/snapshot"
@@ -45,11 +47,13 @@ func exitRules() []exitRule {
 	return []exitRule{
 		{isUsage, exitUsage, ""},
 		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
+		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
 		{is(snapshot.ErrNewer), exitFailed, "the snapshot was written by a newer mulligan: use that version to read it"},
 		{is(snapshot.ErrCorrupt), exitFailed, "the snapshot is damaged: nothing was loaded from it; `mulligan snapshots list` shows others, `mulligan snapshots verify` checks them"},
 		{is(errNoSnapshot), exitNoSnapshot, "`mulligan snapshots list` shows what is there"},
 		{is(rebuild.ErrNoRows), exitFailed, "name a snapshot that `mulligan snapshots list` shows with rows"},
 		{is(restore.ErrWritten), exitFailed, "stop what writes to the database and run it again; nothing was changed"},
+		{is(pipeline.ErrChanged), exitFailed, "begin anew: a run goes on only with the server, the snapshot and the migrations that it began with"},
 		{is(restore.ErrDrift), exitFailed, "write a migration that makes it, or pass --accept-drift to go on without it"},
 		{is(restore.ErrMisfit), exitFailed, "name the position with --at MIGRATION, leave the table out, or say in `mapping` where the columns go"},
 		{is(restore.ErrUnmoved), exitFailed, "migrations.env hands the url to the command, as in env: [\"DATABASE_URL={url}\"]"},
@@ -158,7 +162,7 @@ func (e *runError) classify(code int, hints []string) (int, []string) {
 		code = exitFailed
 	}
 	hints = append(hints, "the database is as it was; what was begun is taken back")
-	if e.resumes {
+	if e.resumes && !errors.Is(e, restore.ErrWritten) && !errors.Is(e, pipeline.ErrChanged) {
 		hints = append(hints, "when the cause is mended, "+resume+" with the snapshot that was taken")
 	}
 	return code, hints
