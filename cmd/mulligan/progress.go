@@ -98,7 +98,7 @@ func (p *progress) draw(rows, total int64) {
 		p.bar = p.bars.AddBar(max(total, p.rows, 1),
 			mpb.BarRemoveOnComplete(),
 			mpb.PrependDecorators(decor.Name("    "+p.stage, decor.WCSyncSpaceR)),
-			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d rows"), decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "")))
+			mpb.AppendDecorators(decor.CountersNoUnit("%d / %d rows"), decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
 	}
 	if p.rows > total && total > 0 {
 		p.bar.SetTotal(p.rows, false)
@@ -112,6 +112,7 @@ func (p *progress) end() {
 		p.bar.Abort(true)
 		p.bars.Wait()
 		p.bars, p.bar = nil, nil
+		fmt.Fprint(p.out, "\r\x1b[K") // what the bar's last frame left on the line
 	}
 	p.stage = ""
 }
