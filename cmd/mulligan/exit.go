@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"mulligan/backup"
 	"mulligan/config"
@@ -60,11 +61,17 @@ func exitRules() []exitRule {
 		{is(migration.ErrAmbiguous), exitFailed, "name the right one with migrations.tool and migrations.table in the configuration"},
 		{is(migration.ErrNone), exitFailed, "look at migrations.dir, and for TypeORM at the data source's `migrations`"},
 		{is(backup.ErrNoTable), exitFailed, "look at tables.include, tables.exclude and tables.where; names are case-sensitive"},
+		{isFull, exitFailed, "make room where snapshots and temporary files go; nothing that was half written is listed"},
 		{is(engine.ErrInUse), exitFailed, "stop the application, or pass --evict to end its sessions"},
 		{is(engine.ErrNoServer), exitFailed, "is the server running, and are host and port right?"},
 		{is(engine.ErrNotExist), exitFailed, "is the database's name right? `mulligan restore` can make it from a snapshot"},
 		{is(engine.ErrDenied), exitFailed, "check user, password and grants; docs/engines.md lists the grants that each command needs"},
 	}
+}
+
+// isFull tells a disk, a quota or a limit that has no room.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func isUsage(err error) bool {

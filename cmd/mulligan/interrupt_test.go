@@ -16,9 +16,10 @@ const loans = 30400
 // site is a folder with a configuration, and a library at its ninth migration whose ledger says one.
 type site struct {
 	*place
-	t   testing.TB
-	dir string
-	env []string
+	t     testing.TB
+	dir   string
+	env   []string
+	limit string // of the size of a file, as ulimit -f takes it; empty = none
 }
 
 func newSite(t testing.TB, engine string) *site {
@@ -74,6 +75,9 @@ func (s *site) write(name, text string) {
 // start starts the program in the site's folder.
 func (s *site) start(args ...string) *running {
 	s.t.Helper()
+	if s.limit != "" {
+		return startCommand(s.t, s.dir, s.env, "sh", append([]string{"-c", "ulimit -f " + s.limit + `; exec "$0" "$@"`, program}, args...))
+	}
 	return startProgram(s.t, s.dir, s.env, args)
 }
 

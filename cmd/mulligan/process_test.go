@@ -29,7 +29,12 @@ type running struct {
 // startProgram starts the program in a folder.
 func startProgram(t testing.TB, dir string, env, args []string) *running {
 	t.Helper()
-	r := &running{t: t, cmd: exec.Command(program, args...), read: make(chan struct{})}
+	return startCommand(t, dir, env, program, args)
+}
+
+func startCommand(t testing.TB, dir string, env []string, name string, args []string) *running {
+	t.Helper()
+	r := &running{t: t, cmd: exec.Command(name, args...), read: make(chan struct{})}
 	r.cmd.Dir, r.cmd.Env, r.cmd.Stdout = dir, env, &r.stdout
 	stderr, err := r.cmd.StderrPipe()
 	if err != nil {
