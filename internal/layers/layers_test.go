@@ -49,9 +49,7 @@ func list(t *testing.T) []Package {
 			t.Fatalf("go list: %v", err)
 		}
 		name := strings.TrimPrefix(p.ImportPath, Module+"/")
-		if name != "internal/deps" {
-			packages = append(packages, Package{name, p.Imports, slices.Concat(p.TestImports, p.XTestImports)})
-		}
+		packages = append(packages, Package{name, p.Imports, slices.Concat(p.TestImports, p.XTestImports)})
 	}
 	return packages
 }
