@@ -44,7 +44,6 @@ func ownSettings(f engine.Family) map[string]string {
 		"character_set_client":  "utf8mb4",
 		"collation_connection":  "utf8mb4_bin",
 		"completion_type":       "0",
-		"max_error_count":       "1024",
 	}
 	if f == engine.MariaDB {
 		settings["max_statement_time"] = "0"

@@ -33,7 +33,7 @@ type Loader struct {
 
 var _ engine.Loader = (*Loader)(nil)
 
-// Loader makes the tables ready: takes their triggers off and empties them. Indexes stay.
+// Loader makes the tables ready: takes their triggers off and empties them. Their indexes stay on.
 func (db *DB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
 	settings := ownSettings(db.Family())
 	settings["foreign_key_checks"] = "0"

@@ -7,6 +7,8 @@
 //     So Create hands none on, and Rename moves none.
 //   - DDL commits by itself: nothing here is a transaction but Load and the views.
 //   - There is no statement that renames a database: see [Server.Rename].
+//   - An ENUM's error value (index 0) and an empty member of the same ENUM read alike, and come back as the member.
+//   - Of a system-versioned table the current rows are dumped, not their history.
 //
 // Sessions for this package's own work run in UTC, in utf8mb4, and in a fixed sql_mode
 // (strict, but zero dates and zeros for auto-increment columns are kept as they are). A
@@ -56,9 +58,9 @@ var (
 // as Go durations; allowCleartextPasswords=true. Another option that begins with ssl or tls is refused:
 // leaving it out could send a password in the clear. The rest, which other drivers read, is left alone.
 //
-// Traits.Identity is server_uuid on MySQL and server_uid on MariaDB where it exists (from 10.11.?
-// on it is not in every build); else a hash of host name, port, data folder and server_id, which
-// changes when the server moves. Errors: ErrNoServer, ErrDenied.
+// Traits.Identity is server_uuid on MySQL, and server_uid on the MariaDB releases that have it; else a hash
+// of host name, port, data folder and server_id, which changes when one of them does.
+// Errors: ErrNoServer, ErrDenied.
 func Connect(ctx context.Context, url engine.URL) (engine.Server, error) {
 	s := &Server{url: url}
 	var err error
