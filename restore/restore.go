@@ -62,7 +62,6 @@ type Build struct {
 	Aside    string     // what the old one will be called
 	Strategy Strategy
 	Replace  bool         // there is an old database under Name; always true for InPlace
-	Same     bool         // the old database must still hold the snapshot's rows when it is set aside
 	SameRows bool         // the snapshot was taken of the old database: it must still hold the same rows when it is set aside
 	Like     *engine.Info // what the new one must be like; nil = as the manifest says
 	Tool     *migration.Tool
@@ -80,6 +79,8 @@ type Build struct {
 	replayed replayProof
 	loaded   *loadProof // nil = not known to be complete
 	layout   layout
+	// searchEnd is why the search for the position did not go on; nil = it came to its end.
+	searchEnd error
 }
 
 // Stages lists what turns a snapshot into the target's database, in order.
@@ -181,6 +182,12 @@ func (b *Build) output() io.Writer {
 func (b *Build) next(ctx context.Context) (engine.DB, error) {
 	if b.db != nil {
 		return b.db, nil
+	}
+	if b.Strategy == InPlace {
+		// A run that failed has given the old database its name back. It must not be taken for the new one.
+		if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
+			return nil, fmt.Errorf("database %s is the old one still, since none is set aside as %s: %w", b.Next, b.Aside, err)
+		}
 	}
 	db, err := b.Server.Open(ctx, b.Next)
 	if err != nil {
