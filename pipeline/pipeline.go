@@ -113,7 +113,8 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 		}
 	}
 	begun := k < len(r.stages) && started[r.stages[k].Name]
-	if begun {
+	works := begun && r.stages[k].Do != nil
+	if works {
 		// It is checked before what went before it: its work may have taken away what that saw.
 		if done, err := r.ended(ctx, r.stages[k]); done || err != nil {
 			return k + 1, err
@@ -127,6 +128,11 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 			return r.back(last), nil
 		}
 		r.notify(Event{Stage: last.Name, Outcome: Kept, Proof: proofs[last.Name]})
+	}
+	if begun && !works {
+		if done, err := r.ended(ctx, r.stages[k]); done || err != nil {
+			return k + 1, err
+		}
 	}
 	if begun {
 		return r.back(r.stages[k]), nil
