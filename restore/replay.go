@@ -75,7 +75,7 @@ func (b *Build) replay(ctx context.Context) error {
 		}
 	}
 	if !best.fits() {
-		return misfitError(b.position(best.index), best.misfits)
+		return errors.Join(misfitError(b.position(best.index), best.misfits), b.searchEnd)
 	}
 	b.replayed = replayProof{Position: b.position(best.index), How: how}
 	return nil
@@ -223,7 +223,8 @@ func (b *Build) search(ctx context.Context, best candidate) (candidate, error) {
 			}
 			// A later migration may fail on empty tables for reasons of its own. That is no verdict on
 			// the positions before it; it fails again, and is reported, when its turn comes.
-			fmt.Fprintf(b.output(), "mulligan: position search ends before %s: %v\n", b.files[i].ID, err)
+			b.searchEnd = fmt.Errorf("the search for the position ended before migration %s: %w", b.files[i].ID, err)
+			fmt.Fprintf(b.output(), "mulligan: %v\n", b.searchEnd)
 			broken = true
 			break
 		}
