@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mulligan/backup"
 	"mulligan/engine"
@@ -197,22 +198,34 @@ func (r *Run) preflight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.plan = plan
-	if err := r.journal.Append(journal.KindNote, planNote, plan); err != nil {
-		return err
-	}
 	var like *engine.Info
 	if r.Header.Replace {
 		if like, err = r.Server.Stat(ctx, r.Header.Database); err != nil {
 			return err
 		}
 	}
-	probe := engine.ScratchName(r.Header.Database, "p"+r.Header.Run.Run(), r.Server.Traits().NameLimit)
-	scratch, err := engine.NewScratch(ctx, r.Server, probe, like)
-	if err != nil {
-		return fmt.Errorf("make a database beside %s: %w", r.Header.Database, err)
+	// A preflight that was killed may have left its probe.
+	probe, err := engine.AdoptScratch(r.Server, r.probe())
+	if err == nil {
+		err = probe.Drop(ctx)
 	}
-	return scratch.Drop(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	err = r.Server.Create(ctx, probe.Name(), like)
+	if err != nil {
+		err = fmt.Errorf("make a database beside %s: %w", r.Header.Database, err)
+	}
+	if err := errors.Join(err, probe.Drop(context.WithoutCancel(ctx))); err != nil {
+		return err
+	}
+	r.plan = plan
+	return r.journal.Append(journal.KindNote, planNote, plan) // says that the preflight came to its end
+}
+
+// probe names the database that the preflight makes for a moment.
+func (r *Run) probe() string {
+	return engine.ScratchName(r.Header.Database, "p"+r.Header.Run.Run(), r.Server.Traits().NameLimit)
 }
 
 // binding is what a run is tied to: a resume on anything else is refused.
@@ -226,6 +239,10 @@ type binding struct {
 }
 
 func (r *Run) checkBinding(ctx context.Context) (any, error) {
+	planned := func(e journal.Entry) bool { return e.Kind == journal.KindNote && e.Stage == planNote }
+	if !slices.ContainsFunc(r.journal.Entries(), planned) {
+		return nil, errors.New("the preflight did not come to its end")
+	}
 	files, err := r.Tool.Source.Migrations(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the migrations of %s: %w", r.Tool.Name, err)

@@ -59,8 +59,8 @@ func (r *Run) takeBack(ctx context.Context) (kept string, err error) {
 			return "", fmt.Errorf("give database %s its name back (it is called %s): %w", h.Database, h.Aside, err)
 		}
 	}
-	if engine.IsScratchName(h.Next) {
-		scratch, err := engine.AdoptScratch(r.Server, h.Next)
+	for _, name := range r.scratches() {
+		scratch, err := engine.AdoptScratch(r.Server, name)
 		if err != nil {
 			return "", err
 		}
@@ -72,6 +72,15 @@ func (r *Run) takeBack(ctx context.Context) (kept string, err error) {
 		return "", err
 	}
 	return kept, nil
+}
+
+// scratches names the databases that a killed process of the run may have left.
+func (r *Run) scratches() []string {
+	list := []string{r.probe()}
+	if engine.IsScratchName(r.Header.Next) {
+		return append(list, r.Header.Next)
+	}
+	return append(list, r.build.Moved())
 }
 
 func (r *Run) exists(ctx context.Context, name string) (bool, error) {

@@ -21,6 +21,10 @@ type createProof struct {
 // create makes the new empty database, and before it throws away what an interrupted attempt left.
 func (b *Build) create(ctx context.Context) error {
 	if b.Strategy == InPlace {
+		// The check of an interrupted create has opened what has the name: that is still the old one.
+		if err := b.closeNext(); err != nil {
+			return err
+		}
 		if err := b.setAside(ctx, b.verified); err != nil {
 			return err
 		}
@@ -169,22 +173,30 @@ func (b *Build) discardNext(ctx context.Context) error {
 	if err := b.closeNext(); err != nil {
 		return err
 	}
-	name := b.Next
-	if !engine.IsScratchName(name) {
-		if _, err := b.Server.Stat(ctx, name); errors.Is(err, engine.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
-			return fmt.Errorf("database %s is not thrown away, since the old one is not set aside as %s: %w", name, b.Aside, err)
-		}
-		moved := engine.ScratchName(b.Name, b.Snapshot.Run(), b.Server.Traits().NameLimit)
-		if err := b.Server.(engine.Renamer).Rename(ctx, engine.Move{From: name, To: moved}); err != nil {
-			return fmt.Errorf("move the unfinished database %s out of the way: %w", name, err)
-		}
-		name = moved
+	if engine.IsScratchName(b.Next) {
+		return b.drop(ctx, b.Next)
 	}
+	if err := b.drop(ctx, b.Moved()); err != nil { // killed after it was moved and before it was dropped
+		return err
+	}
+	if there, err := b.exists(ctx, b.Next); err != nil || !there {
+		return err
+	}
+	if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
+		return fmt.Errorf("database %s is not thrown away, since the old one is not set aside as %s: %w", b.Next, b.Aside, err)
+	}
+	if err := b.Server.(engine.Renamer).Rename(ctx, engine.Move{From: b.Next, To: b.Moved()}); err != nil {
+		return fmt.Errorf("move the unfinished database %s out of the way: %w", b.Next, err)
+	}
+	return b.drop(ctx, b.Moved())
+}
+
+// Moved names the database that an unfinished one becomes in place, to be dropped.
+func (b *Build) Moved() string {
+	return engine.ScratchName(b.Name, b.Snapshot.Run(), b.Server.Traits().NameLimit)
+}
+
+func (b *Build) drop(ctx context.Context, name string) error {
 	scratch, err := engine.AdoptScratch(b.Server, name)
 	if err != nil {
 		return err
