@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -186,6 +187,23 @@ func (s *site) databases(t testing.TB) (names []string) {
 		}
 	}
 	return names
+}
+
+// settle waits until this process has let go of the database: where a context was cancelled, database/sql
+// closes what it had open in its own time. Another process would not see it.
+func (s *site) settle(t testing.TB) {
+	t.Helper()
+	for _, name := range s.databases(t) {
+		for until := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+			info, err := s.real.Stat(context.Background(), filepath.Join(s.dir, name))
+			if err != nil || info.Sessions == 0 {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatalf("%s is still open", name)
+			}
+		}
+	}
 }
 
 // process is one execution of the program on a site.
