@@ -22,11 +22,19 @@ type site struct {
 	limit string // of the size of a file, as ulimit -f takes it; empty = none
 }
 
-func newSite(t testing.TB, engine string) *site {
+// emptySite is a folder and an empty database.
+func emptySite(t testing.TB, engine string) *site {
 	t.Helper()
 	dir := t.TempDir()
 	s := &site{place: newPlace(t, engine, filepath.Join(dir, "db")), t: t, dir: dir}
 	s.env = append(os.Environ(), "DATABASE_URL="+s.url, "HOME="+dir)
+	t.Cleanup(func() { leakedInState(t, dir, passwords(s.url)) })
+	return s
+}
+
+func newSite(t testing.TB, engine string) *site {
+	t.Helper()
+	s := emptySite(t, engine)
 	folder := s.folder()
 	if err := apply(s.url, "goose", folder, "20240402090000"); err != nil {
 		t.Fatal(err)
@@ -38,7 +46,6 @@ func newSite(t testing.TB, engine string) *site {
 	s.exec(t, "BEGIN", string(rows), "COMMIT")
 	s.exec(t, "DELETE FROM goose_db_version WHERE version_id > 20240105093000")
 	s.write("mulligan.yaml", fmt.Sprintf("targets:\n  - name: library\n    url: ${DATABASE_URL}\n    migrations: {tool: goose, dir: %q}\n", folder))
-	t.Cleanup(func() { leakedInState(t, dir, passwords(s.url)) })
 	return s
 }
 
