@@ -37,4 +37,4 @@ fuzz:
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run=NONE -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) $$p; done; done
 
 bench: install-test-servers
-	$(GO) test -run=NONE -bench=. -benchmem -timeout=60m ./...
+	$(GO) test -run=NONE -bench=. -timeout=60m ./internal/bench
