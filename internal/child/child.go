@@ -2,8 +2,9 @@
 //
 // There is no shell, no standard input and, where the system has them, a process group of its own:
 // when the context ends the whole group gets SIGTERM, and SIGKILL after a grace. Whatever the program
-// leaves running in its group is ended with it. Each line of its output passes through a scrubber
-// before anyone sees it.
+// leaves running in its group is ended with it. Should this process itself be killed, Linux ends the
+// program, so that it does not work on behind the back of who takes up the work again. Each line of its
+// output passes through a scrubber before anyone sees it.
 package child
 
 import (
@@ -15,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -81,6 +83,9 @@ func Run(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
+	// Linux takes the end of the thread that started a program for the end of its parent (prctl(2)).
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	err = cmd.Start()
 	if err != nil {
 		answers.abandon()
