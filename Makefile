@@ -34,7 +34,7 @@ cover: install-test-servers
 
 fuzz:
 	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u | while read -r p; do \
-	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run=NONE -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) $$p; done; done
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do $(GO) test -run=NONE -fuzz="^$$f$$" -fuzztime=$(FUZZTIME) $$p </dev/null; done; done
 
 bench: install-test-servers
 	$(GO) test -run=NONE -bench=. -timeout=60m ./internal/bench
