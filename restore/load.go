@@ -93,7 +93,9 @@ func (b *Build) fill(ctx context.Context, loader rowLoader) (map[schema.Name]sna
 		if err != nil {
 			return nil, errors.Join(err, group.Wait())
 		}
+		mu.Lock() // chunks of the tables before are under way
 		digests[t.Name] = snapshot.Digest{}
+		mu.Unlock()
 		for _, c := range t.Chunks {
 			group.Go(func() error {
 				d, err := b.loadChunk(ctx, loader, p, c, added)
