@@ -149,6 +149,11 @@ type Loader interface {
 	Close() error
 }
 
+// Noter is a loader that tells what it does in a weaker or a slower way than it could, and why.
+type Noter interface {
+	Notes() []string
+}
+
 // Move is one renaming of a database.
 type Move struct{ From, To string }
 

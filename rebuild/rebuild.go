@@ -20,7 +20,6 @@ import (
 	"mulligan/migration"
 	"mulligan/pipeline"
 	"mulligan/restore"
-	"mulligan/schema"
 	"mulligan/snapshot"
 	"mulligan/store"
 )
@@ -202,10 +201,10 @@ func (r *Run) failed(ctx context.Context, j *journal.Journal, cause error) error
 
 // backupProof is what backup saw.
 type backupProof struct {
-	Snapshot snapshot.ID   `json:"snapshot"`
-	Tables   int           `json:"tables"`
-	Rows     int64         `json:"rows"`
-	Pulled   []schema.Name `json:"pulled,omitempty"`
+	Snapshot snapshot.ID `json:"snapshot"`
+	Tables   int         `json:"tables"`
+	Rows     int64       `json:"rows"`
+	Note     string      `json:"note,omitempty"` // what of the consistent view was weaker than asked for
 }
 
 func (r *Run) backup(ctx context.Context) error {
@@ -239,5 +238,5 @@ func (r *Run) checkBackup(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	m := reader.Manifest()
-	return backupProof{Snapshot: m.ID, Tables: len(m.Tables), Rows: m.Rows()}, nil
+	return backupProof{Snapshot: m.ID, Tables: len(m.Tables), Rows: m.Rows(), Note: m.Point.Note}, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"mulligan/engine"
 	"mulligan/schema"
 	"mulligan/snapshot"
 )
@@ -22,7 +23,8 @@ import (
 type loadProof struct {
 	Tables map[string]snapshot.Digest `json:"tables"` // of the rows as they were loaded, under the mapping
 	Rows   int64                      `json:"rows"`
-	Schema string                     `json:"schema"` // fingerprint of the schema, equal before and after the load
+	Schema string                     `json:"schema"`          // fingerprint of the schema, equal before and after the load
+	Notes  []string                   `json:"notes,omitempty"` // what the engine did in a weaker or a slower way than it could
 }
 
 // load puts the snapshot's rows into the replayed tables, in place of whatever migrations seeded there.
@@ -51,7 +53,11 @@ func (b *Build) load(ctx context.Context) error {
 	if err = errors.Join(err, loader.Close()); err != nil {
 		return err
 	}
-	proof := &loadProof{Tables: map[string]snapshot.Digest{}, Schema: fingerprint(s)}
+	var notes []string
+	if n, ok := loader.(engine.Noter); ok {
+		notes = n.Notes()
+	}
+	proof := &loadProof{Notes: notes, Tables: map[string]snapshot.Digest{}, Schema: fingerprint(s)}
 	for name, d := range digests {
 		proof.Tables[name.String()] = d
 		proof.Rows += d.Rows

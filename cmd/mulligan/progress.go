@@ -146,6 +146,8 @@ func summary(stage string, proof json.RawMessage) string {
 		Ledger      int64
 		Differences int64
 		Report      string
+		Note        string
+		Notes       []string
 	}
 	if json.Unmarshal(proof, &p) != nil {
 		return ""
@@ -154,7 +156,7 @@ func summary(stage string, proof json.RawMessage) string {
 	case "preflight":
 		return fmt.Sprintf("%s, %s on disk", p.Tool, plural(int64(p.Migrations), "migration"))
 	case "backup":
-		return fmt.Sprintf("snapshot %s: %s tables, %s", p.Snapshot, p.Tables, plural(p.Rows, "row"))
+		return noted(fmt.Sprintf("snapshot %s: %s tables, %s", p.Snapshot, p.Tables, plural(p.Rows, "row")), p.Note)
 	case "verify":
 		return fmt.Sprintf("%s read back, every sum and digest right", plural(p.Chunks, "chunk"))
 	case "create":
@@ -171,7 +173,7 @@ func summary(stage string, proof json.RawMessage) string {
 	case "compare-schema":
 		return schemaSummary(p.Equal, len(p.Cosmetic), len(p.New), len(p.Drift))
 	case "load":
-		return fmt.Sprintf("%s loaded, constraints checked", plural(p.Rows, "row"))
+		return noted(fmt.Sprintf("%s loaded, constraints checked", plural(p.Rows, "row")), p.Notes...)
 	case "compare-data":
 		var tables map[string]string
 		_ = json.Unmarshal(p.Tables, &tables) // an older proof without them is said without them
@@ -189,6 +191,16 @@ func summary(stage string, proof json.RawMessage) string {
 	default:
 		return p.Report
 	}
+}
+
+// noted adds what was done in a weaker way than it could have been.
+func noted(text string, notes ...string) string {
+	for _, n := range notes {
+		if n != "" {
+			text += "\n    note: " + n
+		}
+	}
+	return text
 }
 
 func schemaSummary(equal bool, names, added, drift int) string {

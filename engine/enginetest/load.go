@@ -248,7 +248,8 @@ func testFinish(t *testing.T, e *env) {
 		if e.family == engine.SQLite {
 			exec(t, s, "PRAGMA foreign_keys = ON")
 		}
-		if _, err := s.ExecContext(deadline(t), "INSERT INTO child (id, parent_id) VALUES (9, 99)"); err == nil {
+		// The name matters: MySQL 9.7 does not check a foreign key whose index has another column that is NULL.
+		if _, err := s.ExecContext(deadline(t), "INSERT INTO child (id, parent_id, name) VALUES (9, 99, 'n')"); err == nil {
 			t.Error("after Finish a row without a parent could be inserted")
 		}
 	})
