@@ -1,7 +1,7 @@
 # make build    bin/mulligan                      make demo    build it and show the main job
 # make check    lint and the tests without servers make test   everything, on real servers
 GO       ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 3000x
 SHELL    := bash
 .SHELLFLAGS := -eo pipefail -c
 .PHONY: build demo test install-test-servers check lint cover fuzz bench
