@@ -28,7 +28,7 @@ func calls(t testing.TB, strategy restore.Strategy) []string {
 // eachCall runs a test with a fault at calls of a run, of each mode: at those that move databases, and at one in
 // MULLIGAN_TEST_STRIDE of the others (1 = all; some minutes).
 func eachCall(t *testing.T, modes []mode, test func(t *testing.T, s *site, p *process, f *faults)) {
-	stride, err := strconv.Atoi(cmp.Or(os.Getenv("MULLIGAN_TEST_STRIDE"), "29"))
+	stride, err := strconv.Atoi(cmp.Or(os.Getenv("MULLIGAN_TEST_STRIDE"), "43"))
 	must(t, err)
 	for i, strategy := range strategies() {
 		list := calls(t, strategy)
@@ -58,6 +58,7 @@ func eachCall(t *testing.T, modes []mode, test func(t *testing.T, s *site, p *pr
 // A call of the run fails. Where the run says that the database is as it was, it is, and nothing is left over.
 // When the fault is mended, a resume proves.
 func TestFailsAnywhere(t *testing.T) {
+	t.Parallel()
 	before, after := result(t, fewUsers)
 	eachCall(t, []mode{failBefore, failAfter}, func(t *testing.T, s *site, p *process, f *faults) {
 		err := p.execute(t, t.Context())
@@ -84,6 +85,7 @@ func TestFailsAnywhere(t *testing.T) {
 
 // The process dies at a call. Another one goes on, or takes the run back.
 func TestDiesAnywhere(t *testing.T) {
+	t.Parallel()
 	before, after := result(t, fewUsers)
 	eachCall(t, []mode{dieBefore, dieAfter}, func(t *testing.T, s *site, p *process, f *faults) {
 		err := p.execute(t, t.Context())
@@ -107,6 +109,7 @@ func TestDiesAnywhere(t *testing.T) {
 
 // The user interrupts the run at a call.
 func TestInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
 	before, after := result(t, fewUsers)
 	eachCall(t, []mode{cancelAt}, func(t *testing.T, s *site, p *process, f *faults) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -93,6 +93,7 @@ func (p *process) start(t testing.TB) *exec.Cmd {
 // Real processes are killed at random instants of a rebuild of 20 000 rows. Another one goes on with the run or
 // takes it back, and no row is lost.
 func TestKill9(t *testing.T) {
+	t.Parallel()
 	const trials = 40
 	model := newSite(t, 20_000)
 	before := sum(model.dump(t, model.name))

@@ -14,6 +14,7 @@ import (
 )
 
 func TestRebuild(t *testing.T) {
+	t.Parallel()
 	for _, strategy := range strategies() {
 		t.Run(string(strategy), func(t *testing.T) {
 			s := newSite(t, 50)
@@ -44,6 +45,7 @@ func TestRebuild(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 10)
 	p := s.begin(t, "beside")
 	must(t, p.execute(t, t.Context()))

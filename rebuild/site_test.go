@@ -331,3 +331,18 @@ func on(stage string, outcome pipeline.Outcome, do func()) func(pipeline.Event) 
 		}
 	}
 }
+
+// damage flips a bit in a table's stored rows.
+func (s *site) damage(t testing.TB, table string) {
+	t.Helper()
+	mem := s.store.(*storetest.Mem)
+	for _, name := range mem.Names() {
+		if strings.Contains(name, "/"+table+"/") {
+			data := slices.Clone(mem.Bytes(name))
+			data[len(data)/2] ^= 4
+			mem.Replace(name, data)
+			return
+		}
+	}
+	t.Fatalf("no chunk of table %s in %q", table, mem.Names())
+}
