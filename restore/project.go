@@ -15,6 +15,7 @@ type projector struct {
 	keep  []bool // by cell of the input
 	added []byte // what follows the last kept cell: cells with their leading tabs
 	cell  int    // of the input, that the next byte belongs to
+	open  bool   // a piece of this cell was read
 	wrote bool   // a cell of this line was written
 	out   bytes.Buffer
 	err   error
@@ -69,7 +70,8 @@ func (p *projector) fill() {
 		p.begin()
 		p.out.Write(body)
 	}
-	if i < 0 {
+	p.open = i < 0
+	if p.open {
 		p.discard(len(piece))
 		return
 	}
@@ -113,7 +115,7 @@ func (p *projector) discard(n int) {
 
 func (p *projector) end(err error) {
 	p.err = err
-	if errors.Is(err, io.EOF) && (p.cell != 0) {
+	if errors.Is(err, io.EOF) && (p.cell != 0 || p.open) {
 		p.err = io.ErrUnexpectedEOF
 	}
 }
