@@ -115,6 +115,9 @@ func (r *renaming) checkUnfinished(ctx context.Context) error {
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // it had not begun
 		}
+		if code := number(err); code == 1049 || code == 1146 {
+			continue // another database's, which came to its end meanwhile
+		}
 		if err != nil {
 			return err
 		}
