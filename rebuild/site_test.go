@@ -176,13 +176,14 @@ func query(t testing.TB, db engine.Querier, text string) (lines []string) {
 	return lines
 }
 
-// databases lists the files beside the application's database, itself included, without locks.
+// databases lists the files beside the application's database, itself included. Hidden ones are the adapter's
+// locks, and drafts that a kill left: no database was ever known by their names.
 func (s *site) databases(t testing.TB) (names []string) {
 	t.Helper()
 	list, err := os.ReadDir(s.dir)
 	must(t, err)
 	for _, f := range list {
-		if !strings.HasSuffix(f.Name(), ".lock") {
+		if !strings.HasPrefix(f.Name(), ".") {
 			names = append(names, f.Name())
 		}
 	}
