@@ -16,11 +16,20 @@ type URL struct {
 	u      url.URL // for SQLite: only Path (absolute) and RawQuery
 }
 
-// schemes are the ways to write a family.
-var schemes = map[string]Family{
-	"postgres": Postgres, "postgresql": Postgres,
-	"mysql": MySQL, "mariadb": MariaDB,
-	"sqlite": SQLite, "sqlite3": SQLite, "file": SQLite,
+// familyOf knows the ways to write a family; empty = the scheme is unknown.
+func familyOf(scheme string) Family {
+	switch strings.ToLower(scheme) {
+	case "postgres", "postgresql":
+		return Postgres
+	case "mysql":
+		return MySQL
+	case "mariadb":
+		return MariaDB
+	case "sqlite", "sqlite3", "file":
+		return SQLite
+	default:
+		return ""
+	}
 }
 
 // ParseURL reads
@@ -36,8 +45,8 @@ func ParseURL(text string) (URL, error) {
 		return URL{}, errors.New("database url is empty")
 	}
 	scheme, rest, ok := strings.Cut(text, ":")
-	family, known := schemes[strings.ToLower(scheme)]
-	if !ok || !known {
+	family := familyOf(scheme)
+	if !ok || family == "" {
 		return barePath(text)
 	}
 	if family == SQLite {
@@ -85,7 +94,7 @@ func barePath(text string) (URL, error) {
 	if scheme, _, ok := strings.Cut(text, "://"); ok && !strings.ContainsAny(scheme, "@/: ") {
 		return URL{}, fmt.Errorf("database url: unknown scheme %q; known are postgres, mysql, mariadb and sqlite", scheme)
 	}
-	return URL{}, errors.New("database url has no scheme: it should begin with postgres://, mysql://, mariadb:// or sqlite:")
+	return URL{}, errors.New("database url has no scheme: it should begin with one, as in postgres://…, mysql://…, mariadb://… or sqlite:FILE")
 }
 
 func sqliteURL(rest string) (URL, error) {

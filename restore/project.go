@@ -51,12 +51,11 @@ func (p *projector) Read(b []byte) (int, error) {
 // fill takes one piece of input: up to a tab, the end of a line, or the end of the buffer.
 // A tab or a line feed inside a cell is escaped, so a bare one always ends a cell.
 func (p *projector) fill() {
-	piece, err := p.in.Peek(1)
-	if err != nil {
+	if _, err := p.in.Peek(1); err != nil {
 		p.end(err)
 		return
 	}
-	piece, _ = p.in.Peek(p.in.Buffered())
+	piece, _ := p.in.Peek(p.in.Buffered()) // what is buffered can be had without a read, so without an error
 	i := bytes.IndexAny(piece, "\t\n")
 	body := piece
 	if i >= 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -193,13 +194,20 @@ type verified struct {
 
 func (a *app) verifySnapshot(ctx context.Context, name string) error {
 	r, err := a.openSnapshot(ctx, name)
+	if errors.Is(err, snapshot.ErrCorrupt) {
+		return finding{err}
+	}
 	if err != nil {
 		return err
 	}
 	show := a.newProgress()
 	defer show.close()
 	m := r.Manifest()
-	if _, err := r.Verify(ctx, a.config.Settings.Jobs, func(rows, bytes int64) { show.moved("verify", rows, bytes, m.Rows()) }); err != nil {
+	_, err = r.Verify(ctx, a.config.Settings.Jobs, func(rows, bytes int64) { show.moved("verify", rows, bytes, m.Rows()) })
+	if errors.Is(err, snapshot.ErrCorrupt) {
+		return finding{err}
+	}
+	if err != nil {
 		return err
 	}
 	show.close()

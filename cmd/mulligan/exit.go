@@ -47,6 +47,7 @@ func is(target error) func(error) bool {
 func exitRules() []exitRule {
 	return []exitRule{
 		{isUsage, exitUsage, ""},
+		{isFinding, exitFindings, "the snapshot is damaged: `mulligan snapshots list` shows others"},
 		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
 		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
 		{is(snapshot.ErrNewer), exitFailed, "the snapshot was written by a newer mulligan: use that version to read it"},
@@ -72,6 +73,16 @@ func exitRules() []exitRule {
 // isFull tells a disk, a quota or a limit that has no room.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// finding is what a command that only looks has found.
+type finding struct{ error }
+
+func (f finding) Unwrap() error { return f.error }
+
+func isFinding(err error) bool {
+	var f finding
+	return errors.As(err, &f)
 }
 
 func isUsage(err error) bool {

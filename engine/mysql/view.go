@@ -223,13 +223,13 @@ func (v *View) position(ctx context.Context) (string, error) {
 		case err != nil:
 			return "", err
 		}
-		for _, row := range rows {
-			if set := strings.ReplaceAll(row["Executed_Gtid_Set"], "\n", ""); set != "" {
-				return "gtid " + set, nil
-			}
-			return "binlog " + row["File"] + ":" + row["Position"], nil
+		if len(rows) == 0 {
+			return "", nil
 		}
-		return "", nil
+		if set := strings.ReplaceAll(rows[0]["Executed_Gtid_Set"], "\n", ""); set != "" {
+			return "gtid " + set, nil
+		}
+		return "binlog " + rows[0]["File"] + ":" + rows[0]["Position"], nil
 	}
 	return "", nil
 }

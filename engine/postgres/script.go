@@ -59,7 +59,7 @@ func cut(text string) ([]piece, error) {
 		case strings.HasPrefix(line, "COPY ") && strings.HasSuffix(bare, " FROM stdin;"):
 			n, after := endOfRows(text[next:])
 			if n < 0 {
-				return nil, &engine.ScriptError{Offset: at, Err: errors.New(`the rows of the COPY do not end with a line \.`)}
+				return nil, &engine.ScriptError{Offset: at, Err: errors.New(`the rows of the COPY have no line \. at their end`)}
 			}
 			list = append(list, piece{text: text[start:at], offset: start},
 				piece{text: bare, offset: at, rows: text[next : next+n], copies: true})

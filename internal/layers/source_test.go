@@ -211,7 +211,6 @@ func linked() map[string]string {
 	return map[string]string{
 		"cmd/mulligan.stamp":      "the linker sets the version",
 		"internal/testdb.servers": "one server of each kind for all tests of a process",
-		"engine.schemes":          "read only",
 	}
 }
 
