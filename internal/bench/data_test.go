@@ -14,7 +14,7 @@ type dialect struct {
 	engine                string // what ends a CREATE TABLE
 	quoteless             string // how the small tables' text column is declared
 	series                string // rows of one column i from 1 to the number in %d
-	hash                  string // 32 digits that depend on the expression in %s
+	hash                  string // 32 digits that depend on the expression in %s: noise, half of which can be compressed away
 	then                  string // a time that depends on i
 	concat                func(parts ...string) string
 }
@@ -85,13 +85,13 @@ func (d dialect) rows(n int) []string {
 			d.concat("'name '", hash("i")), d.concat("'a note about '", hash("i + 1")), d.then, smallRows))
 	}
 	kind := "CASE i % 4 WHEN 0 THEN 'message' WHEN 1 THEN 'guild' WHEN 2 THEN 'channel' ELSE 'attachment' END"
-	body := d.concat("'Lorem ipsum dolor sit amet, '", hash("i"), "' consetetur sadipscing elitr '", hash("i + 3"), "' sed diam nonumy\teirmod '", hash("i + 5"))
-	payload := d.concat(`'{"id": "'`, hash("i + 7"), `'", "flags": [1, 2, 3], "name": "plain text"}'`)
+	body := d.concat("'Lorem ipsum dolor sit amet, '", hash("i + 100000000"), "' consetetur sadipscing elitr '", hash("i + 300000000"), "' sed diam nonumy\teirmod '", hash("i + 500000000"))
+	payload := d.concat(`'{"id": "'`, hash("i + 700000000"), `'", "flags": [1, 2, 3], "name": "plain text"}'`)
 	if d.document == "jsonb" {
 		payload = "(" + payload + ")::jsonb"
 	}
 	return append(list, fmt.Sprintf("INSERT INTO wide SELECT i, i %% %d + 1, %s, %s, %s, %s, %s, i * 0.37, CASE WHEN i %% 3 = 0 THEN NULL ELSE i %% 1000 END, %s FROM "+d.series,
-		smallRows, kind, d.concat(hash("i"), "'@example.com'"), d.concat("'Title of '", hash("i + 9")), body, payload, d.then, n))
+		smallRows, kind, d.concat(hash("i"), "'@example.com'"), d.concat("'Title of '", hash("i + 900000000")), body, payload, d.then, n))
 }
 
 // migrations writes the schema as golang-migrate has it.

@@ -11,14 +11,14 @@ import (
 
 func BenchmarkPostgres(b *testing.B) {
 	server := testdb.NewPostgres(b, "-c", "shared_buffers=256MB", "-c", "max_wal_size=8GB", "-c", "autovacuum=off")
-	rows := setting(b, "MULLIGAN_BENCH_ROWS", 2_000_000)
+	rows := setting(b, "MULLIGAN_BENCH_ROWS", 1_000_000)
 	name, url := server.NewDatabase(b)
 	d := postgresDialect()
 	server.Exec(b, name, append(append([]string{d.small(), d.wide()}, ledger()...), d.rows(rows)...)...)
 	server.Exec(b, name, "VACUUM ANALYZE", "CHECKPOINT")
 	s := newSite(b, url, d.migrations(b))
 	plain := filepath.Join(b.TempDir(), "plain")
-	version := strings.Join(strings.Fields(server.Version())[1:3], " ")
+	version := "PostgreSQL " + strings.Fields(server.Version())[2]
 	b.Run("Dump", func(b *testing.B) {
 		programs := []program{s.backup()}
 		for _, option := range pgDumpOptions(server.Version()) {
