@@ -35,11 +35,12 @@ type Selection struct {
 	Excluded []snapshot.Excluded     // every other table, with the rule that left it out
 	Pulled   []schema.Name           // parents that no rule chose, but a chosen table's foreign key needs
 	Where    map[schema.Name]string  // conditions by table
-	Ledgers  []migration.Fingerprint // the ledgers among the tables
+	Ledgers  []migration.Fingerprint // the ledgers among the chosen tables
 }
 
-// Select applies the rules to the tables of a database. A ledger is always chosen, and so are the
-// parents of what is chosen, since rows without their parents cannot be restored.
+// Select applies the rules to the tables of a database. A ledger is always chosen, but where its very name is
+// excluded: it is one that a former tool left. The parents of what is chosen are chosen, too, since rows
+// without their parents cannot be restored.
 // Errors: ErrNoTable for a name or pattern that fits no table; errors.ErrUnsupported for a chosen table
 // whose rows no snapshot can carry.
 func Select(s *schema.Schema, rules Rules) (*Selection, error) {
@@ -58,6 +59,7 @@ func Select(s *schema.Schema, rules Rules) (*Selection, error) {
 		t := &s.Tables[i]
 		chosen[t.Name], why[t.Name] = choose(t.Name, rules, sel.isLedger(t.Name))
 	}
+	sel.Ledgers = slices.DeleteFunc(sel.Ledgers, func(f migration.Fingerprint) bool { return !chosen[f.Table] })
 	sel.pullParents(s, chosen)
 	for i := range s.Tables {
 		t := &s.Tables[i]
@@ -77,7 +79,11 @@ func Select(s *schema.Schema, rules Rules) (*Selection, error) {
 // compared with the table's name in any schema, one with a dot also with "schema.table" as [schema.Name]
 // prints it; an exact name always fits, whatever signs it holds.
 func Match(pattern string, n schema.Name) bool {
-	for _, name := range []string{n.Table, n.String(), n.Schema + "." + n.Table} {
+	names := []string{n.Table, n.String()}
+	if n.Schema != "" { // else "?users" would fit ".users"
+		names = append(names, n.Schema+"."+n.Table)
+	}
+	for _, name := range names {
 		if pattern == name {
 			return true
 		}
@@ -93,7 +99,7 @@ func escapeSlashes(s string) string { return strings.ReplaceAll(s, "/", "\x00") 
 
 func choose(n schema.Name, rules Rules, ledger bool) (chosen bool, why string) {
 	for _, p := range rules.Exclude {
-		if !ledger && Match(p, n) {
+		if Match(p, n) && (!ledger || p == n.Table || p == n.String()) {
 			return false, "exclude " + p
 		}
 	}
