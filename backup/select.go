@@ -38,8 +38,8 @@ type Selection struct {
 	Ledgers  []migration.Fingerprint // the ledgers among the chosen tables
 }
 
-// Select applies the rules to the tables of a database. A ledger is always chosen, but where its very name is
-// excluded: it is one that a former tool left. The parents of what is chosen are chosen, too, since rows
+// Select applies the rules to the tables of a database. A ledger is always chosen, but one of several whose
+// very name is excluded: a former tool left it. The parents of what is chosen are chosen, too, since rows
 // without their parents cannot be restored.
 // Errors: ErrNoTable for a name or pattern that fits no table; errors.ErrUnsupported for a chosen table
 // whose rows no snapshot can carry.
@@ -53,13 +53,13 @@ func Select(s *schema.Schema, rules Rules) (*Selection, error) {
 			return nil, fmt.Errorf("table %s: %w in the database", pattern, ErrNoTable)
 		}
 	}
+	sel.formerLedgers(rules)
 	chosen := make(map[schema.Name]bool, len(s.Tables))
 	why := make(map[schema.Name]string, len(s.Tables))
 	for i := range s.Tables {
 		t := &s.Tables[i]
 		chosen[t.Name], why[t.Name] = choose(t.Name, rules, sel.isLedger(t.Name))
 	}
-	sel.Ledgers = slices.DeleteFunc(sel.Ledgers, func(f migration.Fingerprint) bool { return !chosen[f.Table] })
 	sel.pullParents(s, chosen)
 	for i := range s.Tables {
 		t := &s.Tables[i]
@@ -99,7 +99,7 @@ func escapeSlashes(s string) string { return strings.ReplaceAll(s, "/", "\x00") 
 
 func choose(n schema.Name, rules Rules, ledger bool) (chosen bool, why string) {
 	for _, p := range rules.Exclude {
-		if Match(p, n) && (!ledger || p == n.Table || p == n.String()) {
+		if !ledger && Match(p, n) {
 			return false, "exclude " + p
 		}
 	}
@@ -117,6 +117,17 @@ func choose(n schema.Name, rules Rules, ledger bool) (chosen bool, why string) {
 		return true, ""
 	}
 	return false, "not in include"
+}
+
+// formerLedgers lets go of ledgers whose very names are excluded, as long as another one is left. A pattern
+// does not mean them.
+func (sel *Selection) formerLedgers(rules Rules) {
+	kept := slices.DeleteFunc(slices.Clone(sel.Ledgers), func(f migration.Fingerprint) bool {
+		return slices.Contains(rules.Exclude, f.Table.Table) || slices.Contains(rules.Exclude, f.Table.String())
+	})
+	if len(kept) > 0 {
+		sel.Ledgers = kept
+	}
 }
 
 func (sel *Selection) isLedger(n schema.Name) bool {
