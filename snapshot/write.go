@@ -162,7 +162,7 @@ func (w *Writer) worker() (*worker, error) {
 			zstd.WithEncoderConcurrency(1), // no goroutines: callers give the overlap
 			zstd.WithWindowSize(window),
 			zstd.WithAllLitEntropyCompression(true), // blobs are hexadecimal: half of it goes without a single match
-			zstd.WithZeroFrames(true)) // no rows are a valid frame too
+			zstd.WithZeroFrames(true))               // no rows are a valid frame too
 		if err != nil {
 			return nil, err
 		}
