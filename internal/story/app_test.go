@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"mulligan/internal/testdb"
@@ -307,14 +306,12 @@ func (r report) proof(t *testing.T, stage string) map[string]any {
 // checkSecrets looks for the password in everything that mulligan left on the disk.
 func (a *app) checkSecrets(t *testing.T) {
 	t.Helper()
-	state, files := filepath.Join(a.folder, ".mulligan"), 0
-	err := filepath.WalkDir(state, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(a.folder, ".mulligan"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)
 		a.checkText(t, path, string(data))
-		files++
 		return err
 	})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -363,22 +360,4 @@ func (a *app) edit(t *testing.T, file, from, to string) {
 	if err := os.WriteFile(path, bytes.ReplaceAll(data, []byte(from), []byte(to)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// lockedBuffer is a buffer that may be read while a program writes into it.
-type lockedBuffer struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

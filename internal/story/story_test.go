@@ -24,26 +24,26 @@ const (
 	nothing  = "No migrations are pending"
 )
 
+// TestStory is the story with each version of TypeORM, on tables that synchronize made. Tables that the
+// migrations made differ from those in nothing that a version could matter for: they are tested with one.
 func TestStory(t *testing.T) {
 	each(t, func(t *testing.T, engine string) {
 		for _, version := range versions() {
-			for _, form := range []string{"synchronize", "migrated"} {
-				t.Run("typeorm-"+version+"/"+form, func(t *testing.T) {
-					t.Parallel()
-					tellStory(t, newApp(t, engine, version), form)
-				})
-			}
+			t.Run("typeorm-"+version+"/synchronize", func(t *testing.T) {
+				t.Parallel()
+				tellStory(t, newApp(t, engine, version), "--synchronize")
+			})
 		}
+		t.Run("typeorm-"+pinned+"/migrated", func(t *testing.T) {
+			t.Parallel()
+			tellStory(t, newApp(t, engine, pinned))
+		})
 	})
 }
 
 // tellStory breaks the database, rebuilds it, looks at everything, and takes the rebuild back.
-func tellStory(t *testing.T, a *app, form string) {
-	if form == "synchronize" {
-		a.breakIt(t, "--synchronize")
-	} else {
-		a.breakIt(t)
-	}
+func tellStory(t *testing.T, a *app, how ...string) {
+	a.breakIt(t, how...)
 	a.failsToStart(t)
 	was := before{properties: a.properties(t, a.database), everything: a.everything(t, a.database)}
 	was.rows = a.rows(t, a.database, append(carried(), "sessions")...)

@@ -1,6 +1,7 @@
 package story
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,42 +75,49 @@ module.exports = async () => {
 }
 `
 
-// TestKilledInReplay ends mulligan with SIGKILL while TypeORM is in the middle of a migration, and takes the run
-// up again at once. TypeORM's process must not work on behind the back of the second mulligan.
-func TestKilledInReplay(t *testing.T) {
+// TestKilled ends mulligan with SIGKILL while TypeORM is in the middle of a migration, before and after the rows
+// are loaded. TypeORM's process must end with it, so that it never works on behind the back of the second mulligan,
+// which takes the run up again at once.
+func TestKilled(t *testing.T) {
+	stages := map[string]string{"replay": "migrations/1675045120206-webauthn.js", "advance": "migrations/1695000000000-channelPosition.js"}
 	each(t, func(t *testing.T, engine string) {
-		a, was := broken(t, engine)
-		if err := os.WriteFile(filepath.Join(a.folder, "gate.js"), []byte(gate), 0o644); err != nil {
-			t.Fatal(err)
+		for stage, migration := range stages {
+			t.Run(stage, func(t *testing.T) {
+				t.Parallel()
+				a, was := broken(t, engine)
+				a.killIn(t, stage, migration, was)
+				if out := a.mulligan(t, "resume"); !strings.Contains(out, "proved: database "+a.database) {
+					t.Fatalf("mulligan resume does not say that it proved %s:\n%s", a.database, out)
+				}
+				a.checkRows(t, was)
+				a.checkDatabases(t, was)
+				a.ready(t)
+			})
 		}
-		a.edit(t, "migrations/1675045120206-webauthn.js", "async up(queryRunner) {", "async up(queryRunner) {\n    await require('../gate')()")
-		file := filepath.Join(t.TempDir(), "gate")
-		a.killAt(t, file)
-		if d := difference(was.everything, a.everything(t, a.database)); d != "" {
-			t.Errorf("the killed run changed the database: %s", d)
-		}
-		if r := a.lastRun(t); r.State != "unfinished" || r.Stages[len(r.Stages)-1].Name != "replay" {
-			t.Errorf("the killed run is %s in stage %s", r.State, r.Stages[len(r.Stages)-1].Name)
-		}
-		if out := a.mulligan(t, "resume"); !strings.Contains(out, "proved: database "+a.database) {
-			t.Fatalf("mulligan resume does not say that it proved %s:\n%s", a.database, out)
-		}
-		// What is left of the killed run's TypeORM gets its way now.
-		if err := os.WriteFile(file, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		a.ended(t, file)
-		a.checkRows(t, was)
-		a.checkLedger(t)
-		a.checkDatabases(t, was)
-		a.undo(t, was)
 	})
+}
+
+// killIn kills a rebuild in a stage, while a migration runs, and checks that the database is as it was.
+func (a *app) killIn(t *testing.T, stage, migration string, was before) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(a.folder, "gate.js"), []byte(gate), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a.edit(t, migration, "async up(queryRunner) {", "async up(queryRunner) {\n    await require('../gate')()")
+	a.killAt(t, filepath.Join(t.TempDir(), "gate"))
+	if d := difference(was.everything, a.everything(t, a.database)); d != "" {
+		t.Errorf("the killed run changed the database: %s", d)
+	}
+	r := a.lastRun(t)
+	if got := r.Stages[len(r.Stages)-1].Name; r.State != "unfinished" || got != stage {
+		t.Errorf("the killed run is %s in stage %s, not in %s", r.State, got, stage)
+	}
 }
 
 // killAt starts a rebuild and kills it when the migration waits at the gate.
 func (a *app) killAt(t *testing.T, file string) {
 	t.Helper()
-	var out lockedBuffer
+	var out bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), program(t), "rebuild", "--yes")
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = a.folder, a.env("STORY_GATE="+file), &out, &out
 	if err := cmd.Start(); err != nil {
@@ -126,6 +134,7 @@ func (a *app) killAt(t *testing.T, file string) {
 		t.Fatalf("mulligan was to be killed in the replay: %v\n%s", err, &out)
 	}
 	a.checkText(t, "the output of the killed mulligan", out.String())
+	a.ended(t, file)
 }
 
 // ended waits for the end of the process that came to the gate.
@@ -136,11 +145,11 @@ func (a *app) ended(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	if !wait(t, func() bool { return !alive(string(pid)) }) {
-		t.Errorf("process %s of the killed run does not end", pid)
+		t.Errorf("TypeORM's process %s works on after its mulligan was killed", pid)
 	}
 }
 
-// alive tells whether a process still runs; one that only nobody has asked for its end does not.
+// alive tells whether a process still runs. One that has ended, but whose end nobody has asked for, does not.
 func alive(pid string) bool {
 	state, err := exec.Command("ps", "-o", "stat=", "-p", pid).Output()
 	return err == nil && !strings.HasPrefix(strings.TrimSpace(string(state)), "Z")
@@ -149,7 +158,7 @@ func alive(pid string) bool {
 // wait asks again and again until the answer is yes, for a minute at most.
 func wait(t *testing.T, yes func() bool) bool {
 	t.Helper()
-	tick, end := time.NewTicker(20*time.Millisecond), time.NewTimer(time.Minute)
+	tick, end := time.NewTicker(100*time.Millisecond), time.NewTimer(time.Minute)
 	defer tick.Stop()
 	defer end.Stop()
 	for {
