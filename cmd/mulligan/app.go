@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,8 +77,16 @@ func (a *app) load(cmd *cobra.Command) error {
 		return err
 	}
 	a.config = c
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal(c.Settings.Jobs))
+	}
 	return c.ApplyEnv(cmd.Flags())
 }
+
+// memoryGoal is where the collector begins to work harder, in bytes. The work itself needs about 8 MB for each job.
+// Without a goal the rest of one row of megabytes lies about until the next ones have doubled the heap:
+// an SQLite database with rows of 64 MiB took 970 MB in place of 430 (measured, internal/bench).
+func memoryGoal(jobs int) int64 { return 64<<20 + int64(jobs)*(16<<20) }
 
 // noConfig marks commands that read no configuration.
 const noConfig = "no-config"
