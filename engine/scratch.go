@@ -40,23 +40,25 @@ func AdoptScratch(s Server, name string) (*Scratch, error) {
 // Name is the database's name.
 func (s *Scratch) Name() string { return s.name }
 
-// Drop removes the scratch, ending sessions that are left on it; one that is gone is fine.
+// Drop removes the scratch; one that is gone is fine. Sessions that are left on it are ended first: a migration
+// tool that outlived its run must not find the next scratch of the same name.
 // The name is checked once more: whatever happened, nothing else is ever dropped.
 func (s *Scratch) Drop(ctx context.Context) error {
 	if !IsScratchName(s.name) {
 		return fmt.Errorf("database %s is no scratch and is not dropped", s.name)
 	}
+	var evicted error
+	if evicter, ok := s.server.(Evicter); ok {
+		evicted = evicter.Evict(ctx, s.name)
+	}
 	err := s.server.Drop(ctx, s.name)
-	if evicter, ok := s.server.(Evicter); ok && errors.Is(err, ErrInUse) {
-		if err := evicter.Evict(ctx, s.name); err != nil {
-			return fmt.Errorf("end the sessions of scratch database %s: %w", s.name, err)
-		}
-		err = s.server.Drop(ctx, s.name)
+	if err == nil || errors.Is(err, ErrNotExist) {
+		return nil
 	}
-	if err != nil && !errors.Is(err, ErrNotExist) {
-		return fmt.Errorf("drop scratch database %s: %w", s.name, err)
+	if evicted != nil && !errors.Is(evicted, ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("end its sessions: %w", evicted))
 	}
-	return nil
+	return fmt.Errorf("drop scratch database %s: %w", s.name, err)
 }
 
 // ScratchName names the database that a run builds beside the given one: "app__mulligan_9f3a1c".

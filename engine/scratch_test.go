@@ -51,9 +51,10 @@ func TestScratch(t *testing.T) {
 		"OK":         {nil, false, nil, []string{"create " + name, "drop " + name}},
 		"Gone":       {map[string][]error{"drop " + name: {engine.ErrNotExist}}, false, nil, []string{"create " + name, "drop " + name}},
 		"InUse":      {map[string][]error{"drop " + name: {engine.ErrInUse}}, false, engine.ErrInUse, []string{"create " + name, "drop " + name}},
-		"Evicts":     {map[string][]error{"drop " + name: {engine.ErrInUse}}, true, nil, []string{"create " + name, "drop " + name, "evict " + name, "drop " + name}},
-		"EvictFails": {map[string][]error{"drop " + name: {engine.ErrInUse}, "evict " + name: {broken}}, true, broken, []string{"create " + name, "drop " + name, "evict " + name}},
-		"Broken":     {map[string][]error{"drop " + name: {broken}}, true, broken, []string{"create " + name, "drop " + name}},
+		"Evicts":     {nil, true, nil, []string{"create " + name, "evict " + name, "drop " + name}},
+		"EvictFails": {map[string][]error{"drop " + name: {engine.ErrInUse}, "evict " + name: {broken}}, true, broken, []string{"create " + name, "evict " + name, "drop " + name}},
+		"NoNeed":     {map[string][]error{"evict " + name: {broken}}, true, nil, []string{"create " + name, "evict " + name, "drop " + name}},
+		"Broken":     {map[string][]error{"drop " + name: {broken}}, true, broken, []string{"create " + name, "evict " + name, "drop " + name}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := &server{results: c.results}
