@@ -48,6 +48,7 @@ func TestSelect(t *testing.T) {
 	}
 	schemas := []schema.Table{table("public.users"), table("audit.users"), table("audit.log")}
 	circle := []schema.Table{table("a", "b"), table("b", "a"), table("c", "c"), table("d")}
+	former := []schema.Table{dbmate, ledgerTable("goose_db_version", "id", "version_id", "is_applied", "tstamp"), table("users")}
 	for _, c := range []struct {
 		what   string
 		tables []schema.Table
@@ -58,6 +59,8 @@ func TestSelect(t *testing.T) {
 		{"all but companions", shop, backup.Rules{}, `schema_migrations users guilds members messages message_parts "Order.Items" "a*b" axb "50%"`, ""},
 		{"only the ledger", shop, backup.Rules{OnlyLedger: true, Include: []string{"users"}}, "schema_migrations", ""},
 		{"a ledger cannot be left out", shop, backup.Rules{Include: []string{"users"}, Exclude: []string{"schema_migrations"}}, "schema_migrations users", ""},
+		{"the ledger of a former tool", former, backup.Rules{Exclude: []string{"goose_db_version"}}, "schema_migrations users", ""},
+		{"a pattern means no ledger", former, backup.Rules{Exclude: []string{"*"}}, "schema_migrations goose_db_version", ""},
 		{"a pattern", shop, backup.Rules{Include: []string{"message*"}}, "schema_migrations messages message_parts", ""},
 		{"exclude wins", shop, backup.Rules{Include: []string{"m*"}, Exclude: []string{"message*", "members"}}, "schema_migrations", ""},
 		{"parents of parents", shop, backup.Rules{Include: []string{"members"}}, "schema_migrations users guilds members", "guilds users"},
