@@ -21,6 +21,7 @@ import (
 var (
 	ErrStrategy = errors.New("the strategy cannot be taken here")
 	ErrNoRows   = errors.New("the snapshot carries nothing but a ledger")
+	ErrUndone   = errors.New("the run was undone: begin a new one")
 )
 
 // Plan is what a run would do. Making one changes nothing.

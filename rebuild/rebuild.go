@@ -151,8 +151,11 @@ func (r *Run) prepare() {
 }
 
 // Execute runs what is still to do. It holds a lock inside the server, so that no second run works on the
-// database. Errors: [*Failure]; [engine.ErrLocked] before anything was done.
+// database. Errors: [*Failure]; [engine.ErrLocked] and [ErrUndone] before anything was done.
 func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
+	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
+		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
+	}
 	if locker, ok := r.Server.(engine.Locker); ok {
 		unlock, err := locker.Lock(ctx, r.Header.Database)
 		if err != nil {

@@ -183,6 +183,9 @@ func TestUndo(t *testing.T) {
 				if r := p.report(t); r.State != rebuild.StateUndone {
 					t.Errorf("the report says %q", r.State)
 				}
+				if err := s.process(p.Header).execute(t, t.Context()); !errors.Is(err, rebuild.ErrUndone) {
+					t.Errorf("an undone run goes on: %v", err)
+				}
 			})
 		}
 	}
