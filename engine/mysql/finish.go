@@ -14,7 +14,7 @@ import (
 	"mulligan/schema"
 )
 
-// Finish checks the foreign keys by query, sets the counters, puts the triggers back, and ends the loader.
+// Finish puts the indexes back, checks the foreign keys by query, sets the counters, puts the triggers back, and ends the loader.
 func (l *Loader) Finish(ctx context.Context, sequences []schema.Sequence) error {
 	l.mu.Lock()
 	closed := l.closed
@@ -32,7 +32,10 @@ func (l *Loader) Finish(ctx context.Context, sequences []schema.Sequence) error 
 		slices.Sort(broken)
 		return fmt.Errorf("finish the load: tables %s hold a part of a load that failed, and have no transactions", strings.Join(broken, ", "))
 	}
-	err := l.checkForeignKeys(ctx)
+	err := l.putIndexes(ctx)
+	if err == nil {
+		err = l.checkForeignKeys(ctx)
+	}
 	if err == nil {
 		err = l.setSequences(ctx, sequences)
 	}

@@ -42,6 +42,13 @@ func (l *Loader) load(ctx context.Context, t *schema.Table, columns []string, ro
 	if err != nil {
 		return 0, err
 	}
+	if x := l.indexes[t.Name.Table]; x != nil {
+		if rows, err = l.lighten(ctx, t, x, rows); err != nil {
+			return 0, err
+		}
+		x.inUse.RLock()
+		defer x.inUse.RUnlock()
+	}
 	conn, err := l.pool.Conn(ctx)
 	if err != nil {
 		return 0, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"mulligan/engine"
@@ -13,7 +14,9 @@ import (
 )
 
 // Loader fills tables by LOAD DATA LOCAL, or by INSERT statements where the server does not allow that;
-// [Loader.Notes] says so. It takes the tables' triggers off and lets foreign keys go unchecked until Finish.
+// [Loader.Notes] says so. Until Finish it takes off the tables' triggers and, from those that get many rows, the
+// secondary indexes that nothing needs meanwhile, and lets foreign keys go unchecked. Rows that share the value
+// of a unique index may so be an error of Finish and not of Load.
 //
 // A table whose storage engine has no transactions cannot give back the rows of a load that failed: after one,
 // the loader refuses that table and Finish, and only a new Loader, which empties it, makes it whole.
@@ -25,6 +28,7 @@ type Loader struct {
 	local    bool // LOAD DATA LOCAL is allowed
 	packet   int  // max_allowed_packet, in bytes
 	noUndo   map[string]bool
+	indexes  map[string]*indexes // of each table
 
 	mu     sync.Mutex // guards broken and closed
 	broken map[string]bool
@@ -33,7 +37,7 @@ type Loader struct {
 
 var _ engine.Loader = (*Loader)(nil)
 
-// Loader makes the tables ready: takes their triggers off and empties them. Their indexes stay on.
+// Loader makes the tables ready: takes their triggers off and empties them. Their indexes stay on until rows come.
 func (db *DB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
 	settings := ownSettings(db.Family())
 	settings["foreign_key_checks"] = "0"
@@ -44,7 +48,10 @@ func (db *DB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader
 	if err != nil {
 		return nil, fmt.Errorf("prepare the load of database %s: %w", db.name, err)
 	}
-	l := &Loader{db: db, pool: pool, tables: slices.Clone(tables), broken: map[string]bool{}, noUndo: map[string]bool{}}
+	l := &Loader{db: db, pool: pool, tables: slices.Clone(tables), broken: map[string]bool{}, noUndo: map[string]bool{}, indexes: map[string]*indexes{}}
+	for _, t := range tables {
+		l.indexes[t.Name.Table] = &indexes{decided: !strings.EqualFold(t.Storage, "InnoDB")}
+	}
 	if err := l.prepare(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the load of database %s: %w", db.name, mapped(err)), l.Close())
 	}
@@ -124,11 +131,18 @@ func (l *Loader) Notes() []string {
 		if l.noUndo[t.Name.Table] {
 			notes = append(notes, fmt.Sprintf("table %s has no transactions (%s): a load that fails leaves rows behind, and Finish then refuses", t.Name, t.Storage))
 		}
+		x := l.indexes[t.Name.Table]
+		x.inUse.RLock()
+		refused := x.refused
+		x.inUse.RUnlock()
+		if refused != nil {
+			notes = append(notes, fmt.Sprintf("table %s was loaded with its indexes on, which takes longer: %v", t.Name, refused))
+		}
 	}
 	return notes
 }
 
-// Close ends the loader's connections. Triggers that Finish did not put back are gone.
+// Close ends the loader's connections. Triggers and indexes that Finish did not put back are gone.
 func (l *Loader) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,245 @@
+package mysql
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"mulligan/schema"
+)
+
+// largeLoad is how many bytes one Load must bring before its table's indexes come off. Taking them off and
+// putting them back costs two ALTER TABLE, which is more than their upkeep for fewer rows
+// (measured, BenchmarkLoad).
+const largeLoad = 1 << 20
+
+// builders is how many tables get their indexes back at once.
+const builders = 2
+
+// indexes are the secondary indexes of one table during a load.
+type indexes struct {
+	inUse   sync.RWMutex // held by each load for reading, and whole by the one that takes the indexes off
+	decided bool         // guarded by inUse: on or off, it stays so until Finish
+	off     *removal     // guarded by inUse: nil = the indexes are on
+	refused error        // guarded by inUse: why they stayed on although they could go
+}
+
+// removal is what was taken off one table, and how it comes back.
+type removal struct {
+	clauses []string // all of the table's clauses as they were
+	drops   []string // names
+	moves   []string // names of indexes that stay on and stand behind dropped ones
+	adds    []string // clauses of dropped and moved indexes, in their order
+}
+
+// remove is the statement that takes the indexes off.
+func (r *removal) remove(table string) string {
+	return "ALTER TABLE " + ident(table) + " " + strings.Join(dropKeys(r.drops), ", ")
+}
+
+// restore is the statement that puts them back. An index that stayed on is dropped and added in the same
+// statement: both servers keep it, and only its place among the others changes.
+func (r *removal) restore(table string) string {
+	parts := dropKeys(r.moves)
+	for _, clause := range r.adds {
+		parts = append(parts, "ADD "+clause)
+	}
+	return "ALTER TABLE " + ident(table) + " " + strings.Join(parts, ", ")
+}
+
+func dropKeys(names []string) []string {
+	var list []string
+	for _, name := range names {
+		list = append(list, "DROP KEY "+ident(name))
+	}
+	return list
+}
+
+// plainIndex is a clause of SHOW CREATE TABLE that both servers take back as it is. Left out are
+// HASH, FULLTEXT, SPATIAL and VECTOR indexes, those on expressions, and invisible or ignored ones.
+var plainIndex = regexp.MustCompile("^(?:UNIQUE )?KEY (?:`[^`]*`)+ \\((" + indexPart + "(?:," + indexPart + ")*)\\)(?: USING BTREE)?(?: COMMENT '(?:[^'\\\\]|''|\\\\.)*')?$")
+
+const indexPart = "(?:`[^`]*`)+(?:\\([0-9]+\\))?(?: DESC)?"
+
+var indexColumn = regexp.MustCompile("((?:`[^`]*`)+)(?:\\([0-9]+\\))?(?: DESC)?")
+
+// indexColumns gives a plain index's columns in their order; nil = the clause is none.
+func indexColumns(clause string) []string {
+	m := plainIndex.FindStringSubmatch(clause)
+	if m == nil {
+		return nil
+	}
+	var columns []string
+	for _, part := range indexColumn.FindAllStringSubmatch(m[1], -1) {
+		columns = append(columns, firstName(part[1]))
+	}
+	return columns
+}
+
+// planRemoval decides which indexes of an InnoDB table can be off during a load; nil = none. Those stay on that a foreign key
+// needs (keys lists the columns on this table's side of each), that an AUTO_INCREMENT column or the
+// order of rows rests on, and that hold a generated column.
+//
+// The server lists unique indexes first, then the others, then FULLTEXT ones, each kind in the order in which they were
+// added. So only such indexes go as have nothing behind them that cannot be moved.
+func planRemoval(t *schema.Table, text string, keys [][]string) *removal {
+	clauses, options := tableClauses(text)
+	if strings.Contains(options, "PARTITION BY") || strings.Contains(options, "WITH SYSTEM VERSIONING") {
+		return nil
+	}
+	r := &removal{clauses: clauses}
+	for _, clause := range clauses {
+		kind, name := clauseKind(clause)
+		if kind != "index" || name == "PRIMARY" || strings.HasPrefix(clause, "FULLTEXT") {
+			continue
+		}
+		columns := indexColumns(clause)
+		switch {
+		case columns == nil:
+			r.drops, r.moves, r.adds = nil, nil, nil
+			continue
+		case !needed(t, clause, columns, keys):
+			r.drops = append(r.drops, name)
+		case len(r.drops) > 0:
+			r.moves = append(r.moves, name)
+		default:
+			continue
+		}
+		r.adds = append(r.adds, clause)
+	}
+	if len(r.drops) == 0 {
+		return nil
+	}
+	return r
+}
+
+// needed tells whether an index must stay on. A table without a primary key is stored in the order of a unique one.
+func needed(t *schema.Table, clause string, columns []string, keys [][]string) bool {
+	if len(t.Key) == 0 && strings.HasPrefix(clause, "UNIQUE") {
+		return true
+	}
+	for _, name := range columns {
+		if c, ok := t.Column(name); !ok || c.Generated || c.Identity == schema.IdentityAuto && name == columns[0] {
+			return true
+		}
+	}
+	return slices.ContainsFunc(keys, func(key []string) bool {
+		return len(key) <= len(columns) && !slices.ContainsFunc(columns[:len(key)], func(c string) bool { return !containsFold(key, c) })
+	})
+}
+
+func containsFold(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
+// lighten takes the indexes off a table when the first large load comes. It gives a reader of the same rows.
+func (l *Loader) lighten(ctx context.Context, t *schema.Table, x *indexes, rows io.Reader) (io.Reader, error) {
+	x.inUse.RLock()
+	decided := x.decided
+	x.inUse.RUnlock()
+	if decided {
+		return rows, nil
+	}
+	var head bytes.Buffer
+	if _, err := io.CopyN(&head, rows, largeLoad); errors.Is(err, io.EOF) {
+		return &head, nil
+	} else if err != nil {
+		return nil, err
+	}
+	x.inUse.Lock()
+	defer x.inUse.Unlock()
+	if !x.decided {
+		var err error
+		x.off, err = l.takeIndexes(ctx, t)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil && number(err) == 0 {
+			return nil, fmt.Errorf("take the indexes off: %w", err)
+		}
+		x.decided, x.refused = true, err
+	}
+	return io.MultiReader(&head, rows), nil
+}
+
+// takeIndexes uses a session that heeds foreign keys: the server then refuses to drop an index
+// that a foreign key needs which the user may not see.
+func (l *Loader) takeIndexes(ctx context.Context, t *schema.Table) (*removal, error) {
+	table := t.Name.Table
+	found, err := foreignKeys(ctx, l.db.DB, l.db.name)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]string
+	for _, k := range found {
+		if k.childDatabase == l.db.name && k.child == table {
+			keys = append(keys, k.childColumns)
+		}
+		if k.parentDatabase == l.db.name && k.parent == table {
+			keys = append(keys, k.parentColumns)
+		}
+	}
+	c, err := readCode(ctx, l.db.DB, l.db.name, code{kind: "table", name: table})
+	if err != nil {
+		return nil, err
+	}
+	r := planRemoval(t, c.text, keys)
+	if r == nil {
+		return nil, nil
+	}
+	if _, err := l.db.ExecContext(ctx, r.remove(table)); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// putIndexes puts back what was taken off.
+func (l *Loader) putIndexes(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(builders)
+	for _, t := range l.tables {
+		x := l.indexes[t.Name.Table]
+		x.inUse.Lock()
+		off := x.off
+		x.inUse.Unlock()
+		if off == nil {
+			continue
+		}
+		group.Go(func() error {
+			if err := l.putBack(ctx, t.Name.Table, off); err != nil {
+				return fmt.Errorf("put the indexes of table %s back: %w", t.Name, err)
+			}
+			x.inUse.Lock()
+			defer x.inUse.Unlock()
+			x.off = nil // so that a Finish that failed can be called again
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (l *Loader) putBack(ctx context.Context, table string, r *removal) error {
+	_, err := l.pool.ExecContext(ctx, r.restore(table))
+	if number(err) == 1062 {
+		return fmt.Errorf("rows share the value of a unique index: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	c, err := readCode(ctx, l.pool, l.db.name, code{kind: "table", name: table})
+	if err != nil {
+		return err
+	}
+	if now, _ := tableClauses(c.text); !slices.Equal(now, r.clauses) {
+		return fmt.Errorf("they are not what they were: the table has %s", strings.Join(now, ", "))
+	}
+	return nil
+}
