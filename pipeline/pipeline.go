@@ -116,8 +116,15 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 	works := begun && r.stages[k].Do != nil
 	if works {
 		// It is checked before what went before it: its work may have taken away what that saw.
-		if done, err := r.ended(ctx, r.stages[k]); done || err != nil {
-			return k + 1, err
+		finish, err := r.ended(ctx, r.stages[k])
+		if err != nil {
+			return 0, err
+		}
+		if finish != nil {
+			if k > 0 {
+				r.notify(Event{Stage: r.stages[k-1].Name, Outcome: Kept, Proof: proofs[r.stages[k-1].Name]})
+			}
+			return k + 1, finish()
 		}
 	}
 	if k > 0 {
@@ -130,8 +137,12 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 		r.notify(Event{Stage: last.Name, Outcome: Kept, Proof: proofs[last.Name]})
 	}
 	if begun && !works {
-		if done, err := r.ended(ctx, r.stages[k]); done || err != nil {
-			return k + 1, err
+		finish, err := r.ended(ctx, r.stages[k])
+		if err != nil {
+			return 0, err
+		}
+		if finish != nil {
+			return k + 1, finish()
 		}
 	}
 	if begun {
@@ -140,17 +151,17 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 	return k, nil
 }
 
-// ended tells whether a stage that was started did its work all the same, and writes that down.
-func (r *runner) ended(ctx context.Context, s Stage) (done bool, err error) {
+// ended tells whether a stage that was started did its work all the same; finish writes that down. nil = it did not.
+func (r *runner) ended(ctx context.Context, s Stage) (finish func() error, err error) {
 	begin := time.Now()
 	proof, err := s.Check(ctx)
 	if ctx.Err() != nil {
-		return false, r.fail(s, errors.Join(ctx.Err(), err))
+		return nil, r.fail(s, errors.Join(ctx.Err(), err))
 	}
 	if err != nil {
-		return false, nil // it did not: what is missing is no failure yet
+		return nil, nil // it did not: what is missing is no failure yet
 	}
-	return true, r.checkpoint(s, proof, begin)
+	return func() error { return r.checkpoint(s, proof, begin) }, nil
 }
 
 // keep takes up one stage's proof, and refuses where a bound one is not what is seen now.
