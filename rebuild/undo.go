@@ -15,13 +15,11 @@ import (
 // after it was interrupted.
 func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err error) {
 	r.prepare()
-	if locker, ok := r.Server.(engine.Locker); ok {
-		unlock, err := locker.Lock(ctx, r.Header.Database)
-		if err != nil {
-			return "", fmt.Errorf("lock database %s: %w", r.Header.Database, err)
-		}
-		defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	unlock, err := r.lock(ctx)
+	if err != nil {
+		return "", err
 	}
+	defer unlock()
 	if err := j.Append(journal.KindStart, undoneStage, nil); err != nil {
 		return "", err
 	}

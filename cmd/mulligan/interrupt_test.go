@@ -113,36 +113,13 @@ func (s *site) must(code int, args ...string) *running {
 	return r
 }
 
-// stop runs the program and sends it a signal within a stage. A server may need a moment to notice that a killed
-// run is gone, and to let go of its lock: until then the next run is told to wait, and is started again here.
+// stop runs the program and sends it a signal within a stage.
 func (s *site) stop(stage string, sig syscall.Signal, args ...string) *running {
 	s.t.Helper()
-	return s.whenFree(func() *running {
-		r := s.start(args...)
-		r.signalAt(within(stage), sig)
-		s.ended(r)
-		return r
-	})
-}
-
-// mustWhenFree is must after a run was killed.
-func (s *site) mustWhenFree(args ...string) {
-	s.t.Helper()
-	if r := s.whenFree(func() *running { return s.run(args...) }); r.code != 0 {
-		s.t.Fatalf("mulligan %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.stderr(), &r.stdout)
-	}
-}
-
-func (s *site) whenFree(run func() *running) *running {
-	s.t.Helper()
-	const tries = 100
-	for range tries {
-		if r := run(); r.code != exitLocked {
-			return r
-		}
-	}
-	s.t.Fatalf("the database is still locked after %d tries", tries)
-	return nil
+	r := s.start(args...)
+	r.signalAt(within(stage), sig)
+	s.ended(r)
+	return r
 }
 
 // whole checks a rebuilt library.
@@ -220,7 +197,7 @@ func testInterrupted(t *testing.T, engine string, sig syscall.Signal) {
 		args = []string{"resume"}
 	}
 	if r := s.must(0, "runs", "list"); !strings.Contains(r.stdout.String(), " proved ") {
-		s.mustWhenFree("resume")
+		s.must(0, "resume")
 	}
 	s.whole()
 	if after := s.dump(t, "", carried...); after != before {
@@ -268,10 +245,11 @@ func TestTakenBack(t *testing.T) {
 				before := s.dump(t, "")
 				for _, stage := range []string{"backup", "create", "load", "advance", "swap"} {
 					r := s.stop(stage, syscall.SIGKILL, "rebuild", "--yes", "--strategy", strategy)
-					if r.code != -1 {
+					// In place nothing is left to do in the swap: the signal may come after the end.
+					if r.code != -1 && (stage != "swap" || r.code != exitDone) {
 						t.Fatalf("killed in %s: exit code %d\n%s", stage, r.code, r.stderr())
 					}
-					s.mustWhenFree("undo", "--yes")
+					s.must(0, "undo", "--yes")
 					if after := s.dump(t, ""); after != before {
 						t.Errorf("killed in %s, then taken back: the database is not what it was", stage)
 					}
@@ -298,7 +276,7 @@ func TestResumedInPlace(t *testing.T) {
 				}
 				args = []string{"resume"}
 			}
-			s.mustWhenFree("resume")
+			s.must(0, "resume")
 			s.whole()
 			if left := s.scratches(); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
