@@ -10,6 +10,6 @@
 // The servers are [mulligan/internal/testdb]'s, with data on the disk (in /tmp unless MULLIGAN_TEST_DIR says
 // otherwise) but nothing forced to it: what is measured is the programs' work, not the disk's patience.
 //
-//   - MULLIGAN_BENCH_ROWS: rows of the wide table on PostgreSQL, 1,000,000 by default; the other engines get a quarter
+//   - MULLIGAN_BENCH_ROWS: rows of the wide table on PostgreSQL, 500,000 by default; the other engines get a quarter
 //   - MULLIGAN_BENCH_RUNS: turns of each case, 3 by default
 package bench

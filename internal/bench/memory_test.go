@@ -20,14 +20,14 @@ const (
 func BenchmarkMemory(b *testing.B) {
 	packet := "--max-allowed-packet=192M"
 	b.Run("Postgres", func(b *testing.B) {
-		memoryOf(b, testdb.NewPostgres(b, "-c", "max_wal_size=8GB"), "bytea", bars("x.b", "x.b", "x.b", "x.b"))
+		memoryOf(b, "PostgreSQL", testdb.NewPostgres(b, "-c", "max_wal_size=8GB"), "bytea", bars("x.b", "x.b", "x.b", "x.b"))
 	})
 	quarters := mysqlDialect().concat("x.b", "x.b", "x.b", "x.b")
 	b.Run("MariaDB", func(b *testing.B) {
-		memoryOf(b, testdb.NewMariaDB(b, packet, "--innodb-log-file-size=1G"), "longblob", quarters)
+		memoryOf(b, "MariaDB", testdb.NewMariaDB(b, packet, "--innodb-log-file-size=1G"), "longblob", quarters)
 	})
 	b.Run("MySQL", func(b *testing.B) {
-		memoryOf(b, testdb.NewMySQL(b, packet, "--innodb-redo-log-capacity=2G"), "longblob", quarters)
+		memoryOf(b, "MySQL", testdb.NewMySQL(b, packet, "--innodb-redo-log-capacity=2G"), "longblob", quarters)
 	})
 	b.Run("SQLite", func(b *testing.B) {
 		folder := b.TempDir()
@@ -42,7 +42,7 @@ func BenchmarkMemory(b *testing.B) {
 	})
 }
 
-func memoryOf(b *testing.B, server *testdb.Server, kind, quarters string) {
+func memoryOf(b *testing.B, family string, server *testdb.Server, kind, quarters string) {
 	name, url := server.NewDatabase(b)
 	table := blobTable(kind)
 	server.Exec(b, name, append([]string{table, blobIndex, "CREATE TABLE seed (b " + kind + ")"}, ledger()...)...)
@@ -67,7 +67,14 @@ func memoryOf(b *testing.B, server *testdb.Server, kind, quarters string) {
 	}
 	server.Exec(b, name, "DROP TABLE seed")
 	const copied = "bench_copy"
-	largeRows(b, newSite(b, url, blobMigrations(b, table)), string(server.Family), server.URL(copied), func(b *testing.B) { server.DropDatabase(b, copied) })
+	drop := func(b *testing.B) { server.DropDatabase(b, copied) }
+	largeRows(b, newSite(b, url, blobMigrations(b, table)), family, server.URL(copied), drop)
+	if server.Family == testdb.FamilyMySQL { // whose server makes a certificate for itself
+		const secure = "?tls=skip-verify"
+		b.Run("Encrypted", func(b *testing.B) {
+			largeRows(b, newSite(b, url+secure, blobMigrations(b, table)), family + ", encrypted", server.URL(copied)+secure, drop)
+		})
+	}
 }
 
 func largeRows(b *testing.B, s *site, engine, into string, drop func(*testing.B)) {

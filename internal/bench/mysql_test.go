@@ -20,7 +20,7 @@ func BenchmarkMySQL(b *testing.B) {
 }
 
 func mysqlFamily(b *testing.B, server *testdb.Server, family, dumper, client string, options []string) {
-	rows := max(1, setting(b, "MULLIGAN_BENCH_ROWS", 1_000_000)/4)
+	rows := max(1, setting(b, "MULLIGAN_BENCH_ROWS", 500_000)/4)
 	name, url := server.NewDatabase(b)
 	d := mysqlDialect()
 	server.Exec(b, name, append([]string{d.small(), d.wide()}, ledger()...)...)

@@ -11,7 +11,7 @@ import (
 
 func BenchmarkPostgres(b *testing.B) {
 	server := testdb.NewPostgres(b, "-c", "shared_buffers=256MB", "-c", "max_wal_size=8GB", "-c", "autovacuum=off")
-	rows := setting(b, "MULLIGAN_BENCH_ROWS", 1_000_000)
+	rows := setting(b, "MULLIGAN_BENCH_ROWS", 500_000)
 	name, url := server.NewDatabase(b)
 	d := postgresDialect()
 	server.Exec(b, name, append(append([]string{d.small(), d.wide()}, ledger()...), d.rows(rows)...)...)

@@ -10,7 +10,7 @@ import (
 )
 
 func BenchmarkSQLite(b *testing.B) {
-	rows := max(1, setting(b, "MULLIGAN_BENCH_ROWS", 1_000_000)/4)
+	rows := max(1, setting(b, "MULLIGAN_BENCH_ROWS", 500_000)/4)
 	d := sqliteDialect()
 	folder := b.TempDir()
 	source, copied, plain := filepath.Join(folder, "source.db"), filepath.Join(folder, "copy.db"), filepath.Join(folder, "plain")
