@@ -2,11 +2,16 @@ package mysql_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"mulligan/engine"
 	"mulligan/internal/testdb"
@@ -59,24 +64,90 @@ func BenchmarkDump(b *testing.B) {
 					}
 				}
 			})
-			b.Run("Load", func(b *testing.B) {
-				var rows bytes.Buffer
-				dumpTo(b, db, tb, &rows)
-				b.SetBytes(int64(rows.Len()))
+		})
+	}
+}
+
+// BenchmarkLoad loads tables of several sizes in the chunks that a backup makes, two at a time.
+// Client is the server's own client with a dump of the whole table.
+func BenchmarkLoad(b *testing.B) {
+	for name, start := range map[string]func(testing.TB) *testdb.Server{"MariaDB": testdb.MariaDB, "MySQL": testdb.MySQL} {
+		b.Run(name, func(b *testing.B) {
+			server := start(b)
+			db, database, tb := million(b, server)
+			file := filepath.Join(b.TempDir(), "dump.sql")
+			dumper := map[string][]string{"MariaDB": {"mariadb-dump"}, "MySQL": {"mysqldump", "--set-gtid-purged=OFF"}}[name]
+			client(b, server, dumper[0], file, append(dumper[1:], "--result-file="+file, database, "t")...)
+			var all bytes.Buffer
+			dumpTo(b, db, tb, &all)
+			for _, mib := range []int{2, 4, 16, 64, 0} {
+				rows, size := all.Bytes(), "All"
+				if mib > 0 {
+					rows, size = head(rows, mib<<20), fmt.Sprintf("%dMiB", mib)
+				}
+				b.Run(size, func(b *testing.B) {
+					b.SetBytes(int64(len(rows)))
+					for b.Loop() {
+						loadChunks(b, db, tb, rows)
+					}
+				})
+			}
+			b.Run("Client", func(b *testing.B) {
+				b.SetBytes(int64(all.Len()))
 				for b.Loop() {
-					l, err := db.Loader(deadline(b), []*schema.Table{tb})
-					if err != nil {
-						b.Fatal(err)
-					}
-					if _, err := l.Load(deadline(b), tb, tb.Stored(), bytes.NewReader(rows.Bytes())); err != nil {
-						b.Fatal(err)
-					}
-					if err := l.Finish(deadline(b), nil); err != nil {
-						b.Fatal(err)
-					}
+					client(b, server, strings.ToLower(name), file, database)
 				}
 			})
 		})
+	}
+}
+
+// head is the whole rows among the first n bytes.
+func head(rows []byte, n int) []byte {
+	n = min(n, len(rows))
+	return rows[:bytes.LastIndexByte(rows[:n], '\n')+1]
+}
+
+func loadChunks(b *testing.B, db engine.DB, tb *schema.Table, rows []byte) {
+	b.Helper()
+	l, err := db.Loader(deadline(b), []*schema.Table{tb})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	var group errgroup.Group
+	group.SetLimit(2)
+	for len(rows) > 0 {
+		chunk := head(rows, 16<<20)
+		rows = rows[len(chunk):]
+		group.Go(func() error {
+			_, err := l.Load(deadline(b), tb, tb.Stored(), bytes.NewReader(chunk))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	if err := l.Finish(deadline(b), nil); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// client runs one of the server's own programs with the file as its input.
+func client(b *testing.B, server *testdb.Server, tool, file string, args ...string) {
+	b.Helper()
+	c := exec.Command(server.Tool(b, tool), append(server.ClientArgs(), args...)...)
+	c.Env = server.Env()
+	if !strings.Contains(tool, "dump") {
+		f, err := os.Open(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer f.Close()
+		c.Stdin = f
+	}
+	if out, err := c.CombinedOutput(); err != nil {
+		b.Fatalf("%s: %v: %s", tool, err, out)
 	}
 }
 
