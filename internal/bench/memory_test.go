@@ -72,7 +72,7 @@ func memoryOf(b *testing.B, family string, server *testdb.Server, kind, quarters
 	if server.Family == testdb.FamilyMySQL { // whose server makes a certificate for itself
 		const secure = "?tls=skip-verify"
 		b.Run("Encrypted", func(b *testing.B) {
-			largeRows(b, newSite(b, url+secure, blobMigrations(b, table)), family + ", encrypted", server.URL(copied)+secure, drop)
+			largeRows(b, newSite(b, url+secure, blobMigrations(b, table)), family+", encrypted", server.URL(copied)+secure, drop)
 		})
 	}
 }
