@@ -17,16 +17,18 @@ import (
 	"mulligan/schema"
 )
 
-// manyRows makes more rows than a table takes with its indexes on. Each has an id, a number and a text of its own.
+// manyRows makes rows of an id, a number and a text of its own each, and a long text.
 func manyRows(from, n int) string {
 	var b strings.Builder
+	long := strings.Repeat("long ", 150)
 	for i := from; i < from+n; i++ {
-		fmt.Fprintf(&b, "%d\t%d\tthe text of row %d\n", i, -i, i)
+		fmt.Fprintf(&b, "%d\t%d\tthe text of row %d\t%s\n", i, -i, i, long)
 	}
 	return b.String()
 }
 
-const many = 50_000
+// many is more rows than a table takes with its indexes on.
+const many = 12_000
 
 // indexNames lists a table's indexes as they are now.
 func indexNames(t *testing.T, server *testdb.Server, database, table string) []string {
@@ -53,7 +55,7 @@ func TestIndexesComeBackAfterALoad(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
 		_, db, name := database(t, server,
 			"CREATE TABLE p (id int PRIMARY KEY)",
-			"CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, n int, s varchar(100) NOT NULL, pid int, g int AS (n + 1) STORED, "+
+			"CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, n int, s varchar(100) NOT NULL, f text, pid int, g int AS (n + 1) STORED, "+
 				"KEY by_n (n), UNIQUE KEY u_n (n), UNIQUE KEY u_s (s), KEY by_pid (pid), KEY part (s(5), n DESC) COMMENT 'it''s \\\\ one', KEY `odd ``,name` (n, s), "+
 				"KEY by_g (g), KEY last (n, id), FULLTEXT KEY words (s), CONSTRAINT f FOREIGN KEY (pid) REFERENCES p (id))",
 			"CREATE TABLE child (id int PRIMARY KEY, tn int, CONSTRAINT g FOREIGN KEY (tn) REFERENCES t (n))")
@@ -63,7 +65,7 @@ func TestIndexesComeBackAfterALoad(t *testing.T) {
 		var group errgroup.Group
 		for i := range 3 {
 			group.Go(func() error {
-				_, err := l.Load(deadline(t), tb, []string{"id", "n", "s"}, strings.NewReader(manyRows(i*many+1, many)))
+				_, err := l.Load(deadline(t), tb, []string{"id", "n", "s", "f"}, strings.NewReader(manyRows(i*many/2+1, many/2)))
 				return err
 			})
 		}
@@ -85,8 +87,8 @@ func TestIndexesComeBackAfterALoad(t *testing.T) {
 			t.Errorf("the load changed the schema: %v", diff)
 		}
 		for _, query := range []string{"SELECT COUNT(*) FROM t FORCE INDEX (u_s) WHERE s > ''", "SELECT COUNT(*) FROM t FORCE INDEX (part) WHERE s > ''"} {
-			if n := server.Query(t, name, query)[0][0]; n != fmt.Sprint(3*many) {
-				t.Errorf("%s gave %s, want %d", query, n, 3*many)
+			if n := server.Query(t, name, query)[0][0]; n != fmt.Sprint(many/2*3) {
+				t.Errorf("%s gave %s, want %d", query, n, many/2*3)
 			}
 		}
 		if row := server.Query(t, name, "CHECK TABLE t"); row[0][3] != "OK" {
@@ -97,7 +99,7 @@ func TestIndexesComeBackAfterALoad(t *testing.T) {
 
 func TestSmallLoadsLeaveIndexesOn(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
-		_, db, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY (s))")
+		_, db, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY (s))")
 		tb := tableOf(t, db, "t")
 		l := newLoader(t, db, tb)
 		load := func(rows string) {
@@ -121,18 +123,18 @@ func TestSmallLoadsLeaveIndexesOn(t *testing.T) {
 func TestTablesThatKeepTheirIndexes(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
 		tables := map[string]string{
-			"partitioned": "CREATE TABLE partitioned (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY (s)) PARTITION BY HASH (id) PARTITIONS 3",
-			"myisam":      "CREATE TABLE myisam (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY (s)) ENGINE=MyISAM",
-			"keyless":     "CREATE TABLE keyless (id int NOT NULL, n int, s varchar(100), UNIQUE KEY (id), UNIQUE KEY (n), UNIQUE KEY (s))",
-			"counted":     "CREATE TABLE counted (id int NOT NULL AUTO_INCREMENT, n int NOT NULL, s varchar(100), PRIMARY KEY (n), KEY (id), KEY (id, s))",
-			"words":       "CREATE TABLE words (id int PRIMARY KEY, n int, s varchar(100), FULLTEXT KEY (s))",
+			"partitioned": "CREATE TABLE partitioned (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY (s)) PARTITION BY HASH (id) PARTITIONS 3",
+			"myisam":      "CREATE TABLE myisam (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY (s)) ENGINE=MyISAM",
+			"keyless":     "CREATE TABLE keyless (id int NOT NULL, n int, s varchar(100), f text, UNIQUE KEY (id), UNIQUE KEY (n), UNIQUE KEY (s))",
+			"counted":     "CREATE TABLE counted (id int NOT NULL AUTO_INCREMENT, n int NOT NULL, s varchar(100), f text, PRIMARY KEY (n), KEY (id), KEY (id, s))",
+			"words":       "CREATE TABLE words (id int PRIMARY KEY, n int, s varchar(100), f text, FULLTEXT KEY (s))",
 		}
 		if server.Family == testdb.FamilyMariaDB {
-			tables["versioned"] = "CREATE TABLE versioned (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY (s)) WITH SYSTEM VERSIONING"
-			tables["ignored"] = "CREATE TABLE ignored (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY (s) IGNORED)"
+			tables["versioned"] = "CREATE TABLE versioned (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY (s)) WITH SYSTEM VERSIONING"
+			tables["ignored"] = "CREATE TABLE ignored (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY (s) IGNORED)"
 		} else {
-			tables["expression"] = "CREATE TABLE expression (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY ((n + 1)))"
-			tables["invisible"] = "CREATE TABLE invisible (id int PRIMARY KEY, n int, s varchar(100), KEY (n), KEY (s) INVISIBLE)"
+			tables["expression"] = "CREATE TABLE expression (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY ((n + 1)))"
+			tables["invisible"] = "CREATE TABLE invisible (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n), KEY (s) INVISIBLE)"
 		}
 		for table, statement := range tables {
 			t.Run(table, func(t *testing.T) {
@@ -160,10 +162,10 @@ func TestTablesThatKeepTheirIndexes(t *testing.T) {
 
 func TestSharedUniqueValueEndsFinish(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
-		_, db, _ := database(t, server, "CREATE TABLE things (id int PRIMARY KEY, n int, s varchar(100), UNIQUE KEY one_each (s))")
+		_, db, _ := database(t, server, "CREATE TABLE things (id int PRIMARY KEY, n int, s varchar(100), f text, UNIQUE KEY one_each (s))")
 		tb := tableOf(t, db, "things")
 		l := newLoader(t, db, tb)
-		rows := manyRows(1, many) + "70000\t1\tthe text of row 7\n"
+		rows := manyRows(1, many) + "70000\t1\tthe text of row 7\t\\N\n"
 		if _, err := l.Load(deadline(t), tb, tb.Stored(), strings.NewReader(rows)); err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +179,7 @@ func TestSharedUniqueValueEndsFinish(t *testing.T) {
 // TestLoadByUserWithoutAlter has a user who may empty and fill tables, and no more.
 func TestLoadByUserWithoutAlter(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
-		_, _, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), KEY (n))")
+		_, _, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n))")
 		s := connectTo(t, server.URLAs(server.NewUser(t, "SELECT, INSERT, DELETE, DROP ON `"+name+"`.*"), ""))
 		defer s.Close()
 		db := open(t, s, name)
@@ -199,12 +201,12 @@ func TestLoadByUserWithoutAlter(t *testing.T) {
 // TestReaderThatFailsLateLeavesNothing fails behind the rows that decide about the indexes.
 func TestReaderThatFailsLateLeavesNothing(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
-		_, db, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), KEY (n))")
-		errLate := errors.New("the chunk is damaged")
+		_, db, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), f text, KEY (n))")
 		before := inspect(t, db)
 		tb := tableOf(t, db, "t")
 		l := newLoader(t, db, tb)
-		for _, rows := range []string{manyRows(1, 10), manyRows(1, many)} {
+		for i, rows := range []string{manyRows(1, 10), manyRows(1, many/2), manyRows(1, many), manyRows(1, many/2)} {
+			errLate := []error{errors.New("the chunk is damaged"), io.ErrUnexpectedEOF}[i%2]
 			_, err := l.Load(deadline(t), tb, tb.Stored(), io.MultiReader(strings.NewReader(rows), iotest.ErrReader(errLate)))
 			if !errors.Is(err, errLate) {
 				t.Errorf("load: %v, want the reader's error", err)
