@@ -3,6 +3,7 @@ package mysql
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -22,7 +23,7 @@ import (
 const largeLoad = 8 << 20
 
 // peek is how many bytes are read at once to find out how large a load is.
-const peek = 256 << 10
+const peek = 128 << 10
 
 // builders is how many tables get their indexes back at once.
 const builders = 2
@@ -154,15 +155,13 @@ func (l *Loader) lighten(ctx context.Context, t *schema.Table, x *indexes, rows 
 	}
 	var parts []io.Reader
 	for x.seen.Load() < largeLoad {
-		var part bytes.Buffer
-		part.Grow(peek + bytes.MinRead)
-		n, err := part.ReadFrom(io.LimitReader(rows, peek))
+		part, more, err := readPart(rows)
 		if err != nil {
 			return nil, err
 		}
-		x.seen.Add(n)
-		parts = append(parts, &part)
-		if n < peek {
+		x.seen.Add(int64(len(part)))
+		parts = append(parts, bytes.NewReader(part))
+		if !more {
 			return io.MultiReader(parts...), nil
 		}
 	}
@@ -180,6 +179,29 @@ func (l *Loader) lighten(ctx context.Context, t *schema.Table, x *indexes, rows 
 		x.decided, x.refused = true, err
 	}
 	return io.MultiReader(append(parts, rows)...), nil
+}
+
+// readPart reads peek bytes or a little more; fewer where the reader ends. It always offers the reader much room: one that
+// gives whole rows only would else give nothing, for ever.
+func readPart(r io.Reader) (part []byte, more bool, err error) {
+	part = make([]byte, 0, 2*peek)
+	for empty := 0; len(part) < peek; {
+		n, err := r.Read(part[len(part):cap(part)])
+		part = part[:len(part)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return part, false, nil
+		case err != nil:
+			return nil, false, err
+		case n > 0:
+			empty = 0
+		default:
+			if empty++; empty == 100 {
+				return nil, false, io.ErrNoProgress
+			}
+		}
+	}
+	return part, true, nil
 }
 
 // takeIndexes uses a session that heeds foreign keys: the server then refuses to drop an index
