@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -141,12 +142,13 @@ func TestRenameGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
 		const never = 1 << 30
 		s, live, fresh, aside := pair(t, server)
-		ctx := &countdown{Context: deadline(t), left: never}
+		ctx := newCountdown(deadline(t), never)
+		defer ctx.cancel()
 		if err := s.(engine.Renamer).Rename(ctx, engine.Move{From: live, To: aside}, engine.Move{From: fresh, To: live}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range points {
-			breakAt(t, server, 1+i*(never-ctx.left)/points)
+			breakAt(t, server, 1+i*(never-int(ctx.left.Load()))/points)
 		}
 	})
 }
@@ -156,8 +158,8 @@ func breakAt(t *testing.T, server *testdb.Server, step int) {
 	s, live, fresh, aside := pair(t, server)
 	old, new := objectsOf(t, s, live), objectsOf(t, s, fresh)
 	moves := []engine.Move{{From: live, To: aside}, {From: fresh, To: live}}
-	ctx := &countdown{Context: deadline(t), left: step}
-	ctx.Context, ctx.cancel = context.WithCancel(ctx.Context)
+	ctx := newCountdown(deadline(t), step)
+	defer ctx.cancel()
 	if err := s.(engine.Renamer).Rename(ctx, moves...); err == nil {
 		return // it was quicker this time
 	}
@@ -186,11 +188,18 @@ func breakAt(t *testing.T, server *testdb.Server, step int) {
 type countdown struct {
 	context.Context
 	cancel context.CancelFunc
-	left   int
+	left   atomic.Int64 // database/sql asks from goroutines of its own too
+}
+
+func newCountdown(ctx context.Context, left int) *countdown {
+	c := &countdown{}
+	c.Context, c.cancel = context.WithCancel(ctx)
+	c.left.Store(int64(left))
+	return c
 }
 
 func (c *countdown) Done() <-chan struct{} {
-	if c.left--; c.left <= 0 {
+	if c.left.Add(-1) <= 0 {
 		c.cancel()
 	}
 	return c.Context.Done()
