@@ -102,6 +102,13 @@ type Runner interface {
 	Run(ctx context.Context, target Target, to ID, log io.Writer) error
 }
 
+// Stepper is a runner that can be looked over the shoulder, for less than a Run for each migration costs.
+type Stepper interface {
+	// RunSteps is [Runner.Run], and calls after when a migration is applied and recorded. The tool waits
+	// meanwhile, without an open transaction. Where after does not want more, RunSteps ends well; its error ends RunSteps with that error.
+	RunSteps(ctx context.Context, target Target, to ID, log io.Writer, after func(ID) (more bool, err error)) error
+}
+
 // RunError is a migration that failed.
 type RunError struct {
 	ID        ID     // zero = the runner cannot tell

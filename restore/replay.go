@@ -215,38 +215,95 @@ func (b *Build) evaluate(ctx context.Context, index int) (candidate, error) {
 
 // search replays the migrations after the best candidate one by one, and leaves the database at the best of all.
 func (b *Build) search(ctx context.Context, best candidate) (candidate, error) {
-	at, broken := best.index, false
-	for i := best.index + 1; i < len(b.files) && !best.equal(); i++ {
-		if err := b.runTo(ctx, i); err != nil {
-			if ctx.Err() != nil {
-				return best, err
-			}
-			// A later migration may fail on empty tables for reasons of its own. That is no verdict on
-			// the positions before it; it fails again, and is reported, when its turn comes.
-			b.searchEnd = fmt.Errorf("the search for the position ended before migration %s: %w", b.files[i].ID, err)
-			fmt.Fprintf(b.output(), "mulligan: %v\n", b.searchEnd)
-			broken = true
-			break
-		}
-		at = i
-		c, err := b.evaluate(ctx, i)
-		if err != nil {
-			return best, err
-		}
-		if c.better(best) {
-			best = c
-		}
-	}
-	if at == best.index && !broken {
-		return best, nil
-	}
-	if err := b.discardNext(ctx); err != nil {
+	w := &walk{build: b, best: best, at: best.index}
+	broken, err := w.forward(ctx)
+	if err != nil {
 		return best, err
 	}
-	if err := b.Server.Create(ctx, b.Next, b.Like); err != nil {
-		return best, fmt.Errorf("create database %s again: %w", b.Next, err)
+	if w.at == w.best.index && !broken {
+		return w.best, nil
 	}
-	return best, b.replayTo(ctx, best.index)
+	if err := b.discardNext(ctx); err != nil {
+		return w.best, err
+	}
+	if err := b.Server.Create(ctx, b.Next, b.Like); err != nil {
+		return w.best, fmt.Errorf("create database %s again: %w", b.Next, err)
+	}
+	return w.best, b.replayTo(ctx, w.best.index)
+}
+
+// walk is one search for the position.
+type walk struct {
+	build *Build
+	best  candidate
+	at    int // index of the last migration that was replayed
+}
+
+// forward replays migrations until one makes the old schema or none is left. broken tells that one of them failed:
+// a later migration may fail on empty tables for reasons of its own. That is no verdict on the
+// positions before it; it fails again, and is reported, when its turn comes.
+func (w *walk) forward(ctx context.Context) (broken bool, err error) {
+	b := w.build
+	for !w.best.equal() && w.at+1 < len(b.files) {
+		var mine error // what went wrong on our side, and not in a migration
+		err := w.run(ctx, func(id migration.ID) (more bool, err error) {
+			more, mine = w.look(ctx, id)
+			return more, mine
+		})
+		switch {
+		case mine != nil:
+			return false, mine
+		case ctx.Err() != nil:
+			return false, err
+		case err != nil:
+			b.searchEnd = fmt.Errorf("the search for the position ended before migration %s: %w", b.files[w.at+1].ID, err)
+			fmt.Fprintf(b.output(), "mulligan: %v\n", b.searchEnd)
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// run applies the next migration, or all that are left where the runner can be looked over the shoulder, and
+// calls after for each.
+func (w *walk) run(ctx context.Context, after func(migration.ID) (more bool, err error)) error {
+	b := w.build
+	stepper, ok := b.Tool.Runner.(migration.Stepper)
+	if !ok {
+		if err := b.runTo(ctx, w.at+1); err != nil {
+			return err
+		}
+		_, err := after(b.files[w.at+1].ID)
+		return err
+	}
+	target, err := b.migrationTarget(ctx)
+	if err != nil {
+		return err
+	}
+	before := w.at
+	err = stepper.RunSteps(ctx, target, "", b.output(), after)
+	if err == nil && w.at == before {
+		w.at = len(b.files) - 1 // nothing was pending: the bootstrap has recorded all that is left
+	}
+	return err
+}
+
+// look compares the database after one more migration.
+func (w *walk) look(ctx context.Context, id migration.ID) (more bool, err error) {
+	b := w.build
+	index := migration.Index(b.files, id)
+	if err := b.ledgerHolds(ctx, index); err != nil {
+		return false, err
+	}
+	w.at = index
+	c, err := b.evaluate(ctx, w.at)
+	if err != nil {
+		return false, err
+	}
+	if c.better(w.best) {
+		w.best = c
+	}
+	return !w.best.equal(), nil
 }
 
 func (b *Build) position(index int) migration.ID {

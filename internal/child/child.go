@@ -1,6 +1,6 @@
 // Package child runs another program and brings its output home line by line.
 //
-// There is no shell, no standard input and, where the system has them, a process group of its own:
+// There is no shell, no standard input unless one is given, and, where the system has them, a process group of its own:
 // when the context ends the whole group gets SIGTERM, and SIGKILL after a grace. Whatever the program
 // leaves running in its group is ended with it. Should this process itself be killed, Linux ends the
 // program, so that it does not work on behind the back of who takes up the work again. Each line of its
@@ -36,6 +36,7 @@ type Command struct {
 	Args   []string                 // program and arguments
 	Dir    string                   // working directory; empty = this process's
 	Env    []string                 // the whole environment, "NAME=value"; later ones win
+	Input  io.Reader                // its standard input; nil = there is none
 	Log    io.Writer                // gets what the program prints, whole lines; nil = nobody
 	Scrub  func(text string) string // takes secrets out of a line; nil = as it is
 	Answer func(line []byte) error  // gets the lines that the program writes to file descriptor 3; nil = there is none
@@ -78,7 +79,7 @@ func Run(ctx context.Context, c Command) error {
 	cmd.Dir, cmd.Env, cmd.WaitDelay = c.Dir, c.Env, grace
 	group(cmd)
 	out := &lines{emit: c.print(stop)}
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Input, out, out
 	answers, err := c.answers(cmd, stop)
 	if err != nil {
 		return err

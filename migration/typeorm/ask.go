@@ -33,6 +33,7 @@ type call struct {
 	url  engine.URL
 	to   migration.ID
 	log  io.Writer // nil = nobody
+	next io.Reader // gives a line for each applied migration that may be followed by another; nil = all are
 }
 
 // request is what runner.cjs reads from its environment.
@@ -42,6 +43,7 @@ type request struct {
 	URL        string `json:"url,omitempty"`
 	To         string `json:"to,omitempty"`
 	FD         int    `json:"fd"`
+	Steps      bool   `json:"steps,omitempty"` // wait for a line on standard input after each migration; its end is the end
 }
 
 // answer is one line from runner.cjs; one of its fields is set.
@@ -73,13 +75,41 @@ type fault struct {
 
 // Run is [migration.Runner.Run]. It can stop midway.
 func (a *app) Run(ctx context.Context, target migration.Target, to migration.ID, log io.Writer) error {
+	return a.run(ctx, call{verb: "run", url: target.URL, to: to}, log, func(migration.ID) error { return nil })
+}
+
+// RunSteps is [migration.Stepper.RunSteps]. One process applies all, and waits after each.
+func (a *app) RunSteps(ctx context.Context, target migration.Target, to migration.ID, log io.Writer, after func(migration.ID) (bool, error)) error {
+	next, answers, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe to the TypeORM runner: %w", err)
+	}
+	err = a.run(ctx, call{verb: "run", url: target.URL, to: to, next: next}, log, func(id migration.ID) error {
+		more, err := after(id)
+		if err != nil {
+			return err
+		}
+		if !more {
+			return answers.Close()
+		}
+		_, err = answers.WriteString("next\n")
+		return err
+	})
+	_ = answers.Close() // closed already where after ended it
+	return errors.Join(err, next.Close())
+}
+
+func (a *app) run(ctx context.Context, c call, log io.Writer, after func(migration.ID) error) error {
 	shared := &syncWriter{w: log}
-	err := a.ask(ctx, call{verb: "run", url: target.URL, to: to, log: shared}, func(got answer) error {
+	c.log = shared
+	err := a.ask(ctx, c, func(got answer) error {
 		if got.Applied == nil {
 			return nil
 		}
-		_, err := fmt.Fprintf(shared, "applied %s (%dms)\n", got.Applied.Name, got.Applied.MS)
-		return err
+		if _, err := fmt.Fprintf(shared, "applied %s (%dms)\n", got.Applied.Name, got.Applied.MS); err != nil {
+			return err
+		}
+		return after(migration.ID(got.Applied.Name))
 	})
 	if err == nil {
 		return nil
@@ -116,7 +146,7 @@ func (a *app) ask(ctx context.Context, c call, take func(answer) error) (err err
 	var failed *fault
 	done := false
 	err = child.Run(ctx, child.Command{
-		Args: []string{a.o.Node, file}, Dir: a.o.Dir, Env: env, Log: c.log, Scrub: c.url.Scrub,
+		Args: []string{a.o.Node, file}, Dir: a.o.Dir, Env: env, Input: c.next, Log: c.log, Scrub: c.url.Scrub,
 		Answer: func(line []byte) error {
 			var got answer
 			if err := json.Unmarshal(bytes.TrimSpace(line), &got); err != nil {
@@ -145,7 +175,7 @@ func (a *app) environment(c call) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find data source %s: %w", a.o.DataSource, err)
 	}
-	ask := request{Verb: c.verb, DataSource: file, To: string(c.to), FD: answerFD}
+	ask := request{Verb: c.verb, DataSource: file, To: string(c.to), FD: answerFD, Steps: c.next != nil}
 	if c.verb != "list" {
 		ask.URL = c.url.Reveal()
 	}

@@ -296,3 +296,41 @@ func TestPassword(t *testing.T) {
 		}
 	}
 }
+
+// Steps wait for whoever looks at the database in between, and end where no more is wanted or the look fails.
+func TestRunSteps(t *testing.T) {
+	dir := migrationtest.Sample(t, "1.1.1")
+	servers(t, func(t *testing.T, open testengine.Open) {
+		tool, db := sample(t, dir, open)
+		target := migration.Target{URL: db.URL, DB: db.DB}
+		files, err := tool.Source.Migrations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps := func(after func(migration.ID) (bool, error)) error {
+			return tool.Runner.(migration.Stepper).RunSteps(t.Context(), target, files[4].ID, io.Discard, after)
+		}
+		seen := 0
+		look := func(id migration.ID) (bool, error) {
+			records, err := tool.Ledger.Records(t.Context(), db.DB, files)
+			if err != nil {
+				return false, err
+			}
+			seen++
+			if want := files[seen-1].ID; id != want || migration.Position(files, records) != want || len(records) != seen {
+				t.Errorf("step %d: %s applied, %d recorded, want %s", seen, id, len(records), want)
+			}
+			return seen != 2, nil
+		}
+		if err := steps(look); err != nil || seen != 2 {
+			t.Fatalf("no more was wanted after 2 steps: %d steps, %v", seen, err)
+		}
+		broken := errors.New("broken")
+		if err := steps(func(migration.ID) (bool, error) { seen++; return true, broken }); !errors.Is(err, broken) || seen != 3 {
+			t.Fatalf("the look failed at step 3: %d steps, %v", seen, err)
+		}
+		if err := steps(look); err != nil || seen != 5 {
+			t.Fatalf("to the fifth: %d steps, %v", seen, err)
+		}
+	})
+}

@@ -114,11 +114,13 @@ async function run(typeorm, dataSource, queryRunner) {
   const recorded = new Set((await executor.getExecutedMigrations()).map((m) => m.name))
   const end = request.to ? all.findIndex((m) => m.name === request.to) + 1 : all.length
   const pending = all.slice(0, end).filter((m) => !recorded.has(m.name) && (!request.only || request.only.includes(m.name)))
+  const answers = process.stdin[Symbol.asyncIterator]()
   for (const m of pending) {
     say({ start: { name: m.name } })
     const started = Date.now()
     await runOne(executor, queryRunner, m).catch((err) => fail(err, m.name))
     say({ applied: { name: m.name, timestamp: m.timestamp, ms: Date.now() - started } })
+    if (request.steps && (await answers.next()).done) return // who asked looks at the database, and says whether to go on
   }
 }
 

@@ -112,6 +112,8 @@ var _ interface {
 // app is an application: it lists its migrations and runs them.
 type app struct{ o Options }
 
+var _ migration.Stepper = (*app)(nil)
+
 // Migrations is [migration.Source.Migrations]. It starts node, and connects to no database.
 func (a *app) Migrations(ctx context.Context) ([]migration.Migration, error) {
 	var list []migration.Migration
