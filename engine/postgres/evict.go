@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"mulligan/engine"
 )
 
@@ -16,17 +18,29 @@ const (
 	settlePatience = time.Second           // how long a session that was closed a moment ago may take to be gone
 )
 
-// Evict implements [engine.Evicter]: it ends every other session of the database, and returns when
-// they are gone. Clients with a pool come back at once: a Rename or Drop within the next ten seconds
-// ends those as well. [engine.ErrInUse] where they never leave a gap.
+// Evict implements [engine.Evicter]: it ends every other session that the database has now, and returns when
+// they are gone. Clients with a pool come back at once, and may never leave a gap: a Rename or Drop within the
+// next ten seconds ends those as well. [engine.ErrInUse] where a session does not end.
 func (s *server) Evict(ctx context.Context, name string) error {
-	if err := s.untilGone(ctx, name, terminate, evictPatience); err != nil {
+	if err := s.endThose(ctx, name); err != nil {
 		return fmt.Errorf("end the sessions of database %s: %w", name, mapped(ctx, err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.evicted[name] = time.Now()
 	return nil
+}
+
+// endThose ends the sessions of one moment. A session is known by its process and its start, since the
+// system gives the numbers of processes out again.
+func (s *server) endThose(ctx context.Context, name string) error {
+	var those []string
+	err := s.pool.QueryRowContext(ctx, `SELECT pg_catalog.array_agg(pid || ' ' || backend_start) FROM pg_catalog.pg_stat_activity WHERE `+othersOf, name).Scan(pgtype.NewMap().SQLScanner(&those))
+	if err != nil || len(those) == 0 {
+		return err
+	}
+	return s.untilNone(ctx, "SELECT "+terminate+` FROM pg_catalog.pg_stat_activity
+		WHERE `+othersOf+` AND pid || ' ' || backend_start = ANY ($2)`, evictPatience, name, those)
 }
 
 func (s *server) wasEvicted(name string) bool {
@@ -62,14 +76,20 @@ const (
 	terminate = "pg_catalog.count(pg_catalog.pg_terminate_backend(pid))"
 )
 
+// othersOf chooses the sessions of database $1 but our own.
+const othersOf = `datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`
+
 // untilGone runs an aggregate over the database's sessions until it counts none.
 func (s *server) untilGone(ctx context.Context, name, aggregate string, patience time.Duration) error {
+	return s.untilNone(ctx, "SELECT "+aggregate+" FROM pg_catalog.pg_stat_activity WHERE "+othersOf, patience, name)
+}
+
+// untilNone runs a query that counts sessions until it counts none.
+func (s *server) untilNone(ctx context.Context, query string, patience time.Duration, args ...any) error {
 	end := time.Now().Add(patience)
 	for {
 		var left int
-		err := s.pool.QueryRowContext(ctx, "SELECT "+aggregate+` FROM pg_catalog.pg_stat_activity
-			WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`, name).Scan(&left)
-		if err != nil {
+		if err := s.pool.QueryRowContext(ctx, query, args...).Scan(&left); err != nil {
 			return err
 		}
 		if left == 0 {
