@@ -9,10 +9,10 @@ import (
 	"mulligan/journal"
 )
 
-// Undo takes a run back. Before the swap that means: the unfinished database goes, and an old one that was
-// set aside gets its name back. After the swap the old database gets its name back, and the new one is kept
-// under the name that Undo returns, since rows may have been written to it since. It may be called again
-// after it was interrupted.
+// Undo takes a run back: an old database that was set aside gets its name back. What had the name meanwhile,
+// the new database after a swap or an unfinished one in place, is kept under the name that Undo returns, since
+// rows may have been written to it. One that was being built beside goes. Undo may be called again after it
+// was interrupted.
 func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err error) {
 	r.prepare()
 	unlock, err := r.lock(ctx)

@@ -55,8 +55,8 @@ func (a *app) undoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "undo [RUN]",
 		Short: "Take a run back: the old database gets its name back",
-		Long: "Take a run back, the newest if none is named. Before the swap the unfinished database goes; after it\n" +
-			"the old database gets its name back, and the new one is kept under another name." +
+		Long: "Take a run back, the newest if none is named: the old database gets its name back. What had the name\n" +
+			"meanwhile is kept under another one; a database that was still being built beside goes." +
 			exitHelp(exitDone, exitUsage, exitMidway, exitFailed, exitLocked, exitInterrupted),
 		Example: "  mulligan undo\n  mulligan undo 20261122T215500Z-9f3a1c --yes",
 		Args:    atMostOneArg,
