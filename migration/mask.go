@@ -54,7 +54,7 @@ func (k *masked) Run(ctx context.Context, target Target, to ID, log io.Writer) (
 	var hidden []Migration
 	defer func() { err = errors.Join(err, k.unhide(ctx, target.DB, hidden, files)) }()
 	for _, m := range later {
-		if err := k.ledger.Insert(ctx, target.DB, m, files); err != nil {
+		if err := Insert(ctx, target.DB, k.ledger, m, files); err != nil {
 			if errors.Is(err, ErrMarksAll) {
 				err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 			}
@@ -71,7 +71,7 @@ func (k *masked) unhide(ctx context.Context, q engine.Querier, hidden, files []M
 	defer cancel()
 	var errs []error
 	for i := len(hidden) - 1; i >= 0; i-- {
-		if err := k.ledger.Delete(ctx, q, hidden[i], files); err != nil {
+		if err := Delete(ctx, q, k.ledger, hidden[i], files); err != nil {
 			errs = append(errs, fmt.Errorf("take the record of the hidden migration %s away again: %w", hidden[i].ID, err))
 		}
 	}

@@ -30,6 +30,7 @@ var (
 	ErrMarksAll  = errors.New("marking this migration would mark others too") // one-number ledgers: the migration is not the next one
 	ErrNone      = errors.New("no migrations found")
 	ErrAmbiguous = errors.New("more than one ledger found")
+	ErrHeld      = errors.New("the migration tool's own lock is held") // by whom is said in the message
 )
 
 // ID is a migration's identity, as its tool writes it into the ledger:
@@ -60,14 +61,25 @@ const (
 	Applied    State = "applied"
 	Failed     State = "failed" // begun and not ended: golang-migrate's dirty flag, Flyway's success = false
 	RolledBack State = "rolled-back"
+	Unreadable State = "unreadable" // the row names no migration: its key is NULL or of another type. Its ID is zero
+)
+
+// Sum says whether a record's checksum is that of the file on disk.
+type Sum string
+
+// The answers of a checksum. The zero Sum: the ledger keeps none, or it cannot be compared.
+const (
+	SumMatches Sum = "matches"
+	SumDiffers Sum = "differs"
 )
 
 // Record is one row of a ledger, or for a one-number ledger one migration that the number implies.
 type Record struct {
 	ID    ID                `json:"id"`
 	State State             `json:"state"`
-	At    time.Time         `json:"at,omitzero"`   // zero = the ledger does not keep it
-	Raw   map[string]string `json:"raw,omitempty"` // the row as text by column; implied records have none
+	At    time.Time         `json:"at,omitzero"`        // zero = the ledger does not keep it
+	Sum   Sum               `json:"checksum,omitempty"` // zero = cannot be told
+	Raw   map[string]string `json:"raw,omitempty"`      // the row as text by column; implied records have none
 }
 
 // Ledger is the table in which a tool records what it applied.
@@ -80,10 +92,14 @@ type Ledger interface {
 	// Records reads all rows in the order of the ledger. files is the list on disk, which one-number
 	// ledgers need; others ignore it. It must not change anything. Errors: [ErrNoLedger].
 	Records(ctx context.Context, q engine.Querier, files []Migration) ([]Record, error)
-	// Insert writes the row that the tool itself would write for m. Errors: [ErrRecorded], [ErrMarksAll].
-	Insert(ctx context.Context, q engine.Querier, m Migration, files []Migration) error
-	// Delete takes the row of m away, so that the tool would run m again. One that is absent is nil.
-	Delete(ctx context.Context, q engine.Querier, m Migration, files []Migration) error
+	// Mark gives what to write so that the ledger calls each of marks applied, with exactly the rows that the tool
+	// itself would write. marks are in the order of files, and none is taken for granted: marking one must not mark
+	// another. A failed record of one of them is replaced as the tool would have it. It reads, and changes nothing;
+	// what it gives holds as long as nobody else writes. Errors: [ErrRecorded], [ErrMarksAll], [ErrNoLedger].
+	Mark(ctx context.Context, q engine.Querier, marks, files []Migration) ([]Write, error)
+	// Unmark gives what to write so that the tool would run each of marks again. A record that is absent needs
+	// nothing. It reads, and changes nothing. Errors: [ErrMarksAll], [ErrNoLedger].
+	Unmark(ctx context.Context, q engine.Querier, marks, files []Migration) ([]Write, error)
 }
 
 // Target is a database that migrations are run in.
@@ -104,9 +120,17 @@ type Runner interface {
 
 // Stepper is a runner that can be looked over the shoulder, for less than a Run for each migration costs.
 type Stepper interface {
-	// RunSteps is [Runner.Run], and calls after when a migration is applied and recorded. The tool waits
-	// meanwhile, without an open transaction. Where after does not want more, RunSteps ends well; its error ends RunSteps with that error.
-	RunSteps(ctx context.Context, target Target, to ID, log io.Writer, after func(ID) (more bool, err error)) error
+	// RunSteps applies exactly the given migrations, in this order, whether or not the tool would let others go first,
+	// and calls after when one is applied and recorded. Those that are recorded already are left out. The tool waits
+	// meanwhile, without an open transaction. Where after does not want more, RunSteps ends well; its error ends
+	// RunSteps with that error. It is for scratch databases.
+	RunSteps(ctx context.Context, target Target, list []Migration, log io.Writer, after func(Step) (more bool, err error)) error
+}
+
+// Step is a migration that was just applied.
+type Step struct {
+	Migration
+	Sent []Statement // what was sent to the server for it, in order; nil = the runner cannot tell
 }
 
 // RunError is a migration that failed.
@@ -137,6 +161,16 @@ func (e *RunError) Error() string {
 // Unwrap gives the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
+// Late says what a tool does with a migration that comes in below one that is applied already.
+type Late string
+
+// What becomes of late migrations. The zero Late is not known.
+const (
+	LateRuns    Late = "runs"    // the next run applies it
+	LateRefused Late = "refused" // the next run stops with an error
+	LateSkipped Late = "skipped" // it is never run, and nothing is said: a replay from scratch would run it
+)
+
 // Tool is one migration tool with one application's migrations.
 type Tool struct {
 	Name      string // "typeorm", "goose", …
@@ -144,4 +178,7 @@ type Tool struct {
 	Ledger    Ledger
 	Runner    Runner
 	Bootstrap Runner // what makes the base tables before the first migration; nil = the migrations make everything
+	Late      Late
+	Lock      Lock                              // what the tool holds while it migrates; nil = it takes none
+	Script    func(m Migration) (Script, error) // the SQL that the tool would send; nil = its migrations are code
 }

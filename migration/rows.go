@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,20 +14,43 @@ import (
 	"mulligan/schema"
 )
 
-// RowLedger is a [Ledger] that has one row for each migration, named by one column. Adapters of
+// Cell is one value of a row to be written. A value that needs it is cast by the server.
+type Cell struct {
+	Column string
+	Value  any
+}
+
+// Marking is a migration that is about to be recorded, with what its row may depend on.
+type Marking struct {
+	Migration
+	Family engine.Family
+	Nth    int                 // how many are recorded before it by the same call
+	Rows   []map[string]string // what the ledger holds, without those
+	Files  []Migration         // all of them
+	Now    time.Time           // the same for the whole call, UTC
+}
+
+// RowLedger is a [Ledger] that has one row for each migration, named by one column or several. Adapters of
 // tools of that kind fill it in. It is safe for concurrent use.
 type RowLedger struct {
 	Name schema.Name // the table; without a schema it is where the session's search path finds it
-	Key  string      // the column that holds the ID
+	Keys []string    // the columns that hold the ID
 	Sort string      // ORDER BY of Records, in every engine's SQL
 	// Make are the statements that create the table and the rows that the tool puts into a new one.
 	Make func(f engine.Family, table string) []string
-	// Row gives the columns and values of the row that the tool would write. A value that needs it is cast by the server.
-	Row func(m Migration) (columns []string, values []any, err error)
+	// Row gives the row that the tool would write.
+	Row func(m Marking) ([]Cell, error)
+	// ID names the migration of a row; nil = the text of the only key.
+	ID func(row map[string]string) ID
 	// Read makes records of the rows, which are texts by column; nil = each is [Applied].
-	Read func(rows []map[string]string) []Record
-	// Ready is called before a row is inserted, for rows that must be there first; nil = nothing.
-	Ready func(ctx context.Context, q engine.Querier, table string) error
+	Read func(rows []map[string]string, files []Migration) ([]Record, error)
+	// First gives what must be written before rows can be, once for a call; nil = nothing.
+	First func(f engine.Family, table string, rows []map[string]string) []Write
+	// Again gives what is written for a migration that has a failed record, before its row is. done says that
+	// this takes the place of the row. nil = its rows are deleted.
+	Again func(m Marking, table string) (writes []Write, done bool, err error)
+	// Undo gives what takes a migration's record away; nil = its rows are deleted.
+	Undo func(m Marking, table string) ([]Write, error)
 }
 
 var _ Ledger = (*RowLedger)(nil)
@@ -49,87 +73,178 @@ func (l *RowLedger) Create(ctx context.Context, q engine.Querier) error {
 	return nil
 }
 
-// Records is [Ledger.Records]. files is not used.
-func (l *RowLedger) Records(ctx context.Context, q engine.Querier, _ []Migration) ([]Record, error) {
+// Records is [Ledger.Records]. A row whose key is NULL or empty is [Unreadable].
+func (l *RowLedger) Records(ctx context.Context, q engine.Querier, files []Migration) ([]Record, error) {
 	rows, err := TableRows(ctx, q, l.Name, l.Sort)
 	if err != nil {
 		return nil, err
 	}
-	if l.Read != nil {
-		return l.Read(rows), nil
-	}
-	records := make([]Record, 0, len(rows))
+	return l.records(rows, files)
+}
+
+func (l *RowLedger) records(rows []map[string]string, files []Migration) ([]Record, error) {
+	var list []Record
+	whole := make([]map[string]string, 0, len(rows))
 	for _, row := range rows {
-		records = append(records, Record{ID: ID(row[l.Key]), State: Applied, Raw: row})
+		if l.readable(row) {
+			whole = append(whole, row)
+			continue
+		}
+		list = append(list, Record{State: Unreadable, Raw: row})
 	}
-	return records, nil
+	if l.Read != nil {
+		records, err := l.Read(whole, files)
+		if err != nil {
+			return nil, fmt.Errorf("read ledger %s: %w", l.Name, err)
+		}
+		return append(list, records...), nil
+	}
+	for _, row := range whole {
+		list = append(list, Record{ID: l.IDOf(row), State: Applied, Raw: row})
+	}
+	return list, nil
 }
 
-// Insert is [Ledger.Insert].
-func (l *RowLedger) Insert(ctx context.Context, q engine.Querier, m Migration, files []Migration) error {
-	records, err := l.Records(ctx, q, files)
-	if err != nil {
-		return fmt.Errorf("record migration %s: %w", m.ID, err)
-	}
-	for _, r := range records {
-		if r.ID == m.ID && r.State == Applied {
-			return fmt.Errorf("record migration %s in %s: %w", m.ID, l.Name, ErrRecorded)
+func (l *RowLedger) readable(row map[string]string) bool {
+	for _, k := range l.Keys {
+		if row[k] == "" {
+			return false
 		}
 	}
-	columns, values, err := l.Row(m)
+	return true
+}
+
+// IDOf names the migration of a row.
+func (l *RowLedger) IDOf(row map[string]string) ID {
+	if l.ID != nil {
+		return l.ID(row)
+	}
+	return ID(row[l.Keys[0]])
+}
+
+// Mark is [Ledger.Mark].
+func (l *RowLedger) Mark(ctx context.Context, q engine.Querier, marks, files []Migration) ([]Write, error) {
+	rows, records, err := l.read(ctx, q, files)
 	if err != nil {
-		return fmt.Errorf("record migration %s: %w", m.ID, err)
+		return nil, fmt.Errorf("record migrations: %w", err)
 	}
 	f := q.Family()
-	if l.Ready != nil {
-		if err := l.Ready(ctx, q, f.Table(l.Name)); err != nil {
-			return fmt.Errorf("record migration %s in %s: %w", m.ID, l.Name, err)
+	table := f.Table(l.Name)
+	var list []Write
+	if l.First != nil {
+		list = l.First(f, table, rows)
+	}
+	now := time.Now().UTC()
+	for i, m := range marks {
+		mk := Marking{Migration: m, Family: f, Nth: i, Rows: rows, Files: files, Now: now}
+		writes, err := l.mark(mk, table, records)
+		if err != nil {
+			return nil, fmt.Errorf("record migration %s in %s: %w", m.ID, l.Name, err)
 		}
+		list = append(list, writes...)
 	}
-	places := make([]string, len(values))
-	for i := range values {
-		places[i] = f.Placeholder(i + 1)
-	}
-	statement := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", f.Table(l.Name), f.Idents(columns), strings.Join(places, ", "))
-	if _, err := q.ExecContext(ctx, statement, values...); err != nil {
-		return fmt.Errorf("record migration %s in %s: %w", m.ID, l.Name, err)
-	}
-	return nil
+	return list, nil
 }
 
-// Delete is [Ledger.Delete]. All rows that name m are taken away.
-func (l *RowLedger) Delete(ctx context.Context, q engine.Querier, m Migration, _ []Migration) error {
-	exists, err := TableExists(ctx, q, l.Name)
-	if err != nil {
-		return err
-	}
-	if !exists {
-		return fmt.Errorf("delete the record of migration %s: %w: %s", m.ID, ErrNoLedger, l.Name)
-	}
-	_, values, err := l.keyOf(m)
-	if err != nil {
-		return fmt.Errorf("delete the record of migration %s: %w", m.ID, err)
-	}
-	f := q.Family()
-	statement := fmt.Sprintf("DELETE FROM %s WHERE %s = %s", f.Table(l.Name), f.Ident(l.Key), f.Placeholder(1))
-	if _, err := q.ExecContext(ctx, statement, values...); err != nil {
-		return fmt.Errorf("delete the record of migration %s from %s: %w", m.ID, l.Name, err)
-	}
-	return nil
-}
-
-// keyOf is the value that names m in the key column, in its own type.
-func (l *RowLedger) keyOf(m Migration) (columns []string, values []any, err error) {
-	columns, values, err = l.Row(m)
+func (l *RowLedger) read(ctx context.Context, q engine.Querier, files []Migration) ([]map[string]string, []Record, error) {
+	rows, err := TableRows(ctx, q, l.Name, l.Sort)
 	if err != nil {
 		return nil, nil, err
 	}
-	for i, c := range columns {
-		if c == l.Key {
-			return columns[i : i+1], values[i : i+1], nil
+	records, err := l.records(rows, files)
+	return rows, records, err
+}
+
+func (l *RowLedger) mark(m Marking, table string, records []Record) ([]Write, error) {
+	failed := false
+	for _, r := range records {
+		if r.ID == m.ID && r.State == Applied {
+			return nil, ErrRecorded
 		}
+		failed = failed || r.ID == m.ID && r.State == Failed
 	}
-	return nil, nil, fmt.Errorf("ledger %s has no column %s", l.Name, l.Key)
+	var list []Write
+	if failed {
+		again := l.Again
+		if again == nil {
+			again = func(m Marking, table string) ([]Write, bool, error) {
+				writes, err := l.undo(m, table)
+				return writes, false, err
+			}
+		}
+		writes, done, err := again(m, table)
+		if err != nil || done {
+			return writes, err
+		}
+		list = writes
+	}
+	cells, err := l.Row(m)
+	if err != nil {
+		return nil, err
+	}
+	return append(list, insertion(m.Family, table, cells)), nil
+}
+
+// insertion is the statement that inserts one row.
+func insertion(f engine.Family, table string, cells []Cell) Write {
+	columns, places := make([]string, len(cells)), make([]string, len(cells))
+	var args []any
+	for i, c := range cells {
+		columns[i] = c.Column
+		if e, ok := c.Value.(Expr); ok {
+			places[i] = string(e)
+			continue
+		}
+		args = append(args, c.Value)
+		places[i] = f.Placeholder(len(args))
+	}
+	return Write{SQL: "INSERT INTO " + table + " (" + f.Idents(columns) + ") VALUES (" + strings.Join(places, ", ") + ")", Args: args, Rows: 1}
+}
+
+// Unmark is [Ledger.Unmark]. All rows that name a migration are taken away.
+func (l *RowLedger) Unmark(ctx context.Context, q engine.Querier, marks, files []Migration) ([]Write, error) {
+	rows, records, err := l.read(ctx, q, files)
+	if err != nil {
+		return nil, fmt.Errorf("take records away: %w", err)
+	}
+	f := q.Family()
+	var list []Write
+	for i, m := range marks {
+		there := func(r Record) bool { return r.ID == m.ID && r.State != RolledBack }
+		if !slices.ContainsFunc(records, there) {
+			continue
+		}
+		mk := Marking{Migration: m, Family: f, Nth: i, Rows: rows, Files: files, Now: time.Now().UTC()}
+		undo := l.Undo
+		if undo == nil {
+			undo = l.undo
+		}
+		writes, err := undo(mk, f.Table(l.Name))
+		if err != nil {
+			return nil, fmt.Errorf("take the record of migration %s away: %w", m.ID, err)
+		}
+		list = append(list, writes...)
+	}
+	return list, nil
+}
+
+// undo deletes all rows of a migration.
+func (l *RowLedger) undo(m Marking, table string) ([]Write, error) {
+	cells, err := l.Row(m)
+	if err != nil {
+		return nil, err
+	}
+	var conditions []string
+	var args []any
+	for _, k := range l.Keys {
+		i := slices.IndexFunc(cells, func(c Cell) bool { return c.Column == k })
+		if i < 0 {
+			return nil, fmt.Errorf("ledger %s has no column %s", l.Name, k)
+		}
+		args = append(args, cells[i].Value)
+		conditions = append(conditions, m.Family.Ident(k)+" = "+m.Family.Placeholder(len(args)))
+	}
+	return []Write{{SQL: "DELETE FROM " + table + " WHERE " + strings.Join(conditions, " AND "), Args: args, Rows: AnyRows}}, nil
 }
 
 // TableExists tells whether a table is there. One without a schema is looked for where the session's

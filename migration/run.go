@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,23 +16,100 @@ import (
 // cleanupTime is how long a cleanup may take after the run itself was ended.
 const cleanupTime = 30 * time.Second
 
+// Script is what a tool sends to the server for one migration whose file is SQL.
+type Script struct {
+	Parts       []Statement // what is sent at once, with its line in the file: the whole text, or its statements where the tool splits it
+	Transaction bool        // all parts and the record are in one transaction
+}
+
 // SQLRunner runs a folder of plain SQL files itself, in one session, by one tool's rules.
 // It stops at the first failure.
 type SQLRunner struct {
 	Source Source
 	Ledger Ledger
-	// Apply runs one migration and writes its record, in the transaction that the tool would use.
-	// An error is wrapped in a [*RunError] with what Apply did not say itself.
+	Script func(m Migration) (Script, error)
+	// Apply runs one migration and writes its record, for tools that do more than send the parts of its script.
+	// An error is wrapped in a [*RunError] with what Apply did not say itself. nil = the parts, then the record.
 	Apply func(ctx context.Context, s engine.Session, m Migration, files []Migration) error
 	// Check looks at all migrations before the first is run, for what the tool refuses; nil = nothing.
 	// pending are those that would run.
 	Check func(all []Status, pending []Migration) error
 }
 
-var _ Runner = (*SQLRunner)(nil)
+var (
+	_ Runner  = (*SQLRunner)(nil)
+	_ Stepper = (*SQLRunner)(nil)
+)
 
 // Run is [Runner.Run]. The ledger is made where it is absent.
-func (r *SQLRunner) Run(ctx context.Context, target Target, to ID, log io.Writer) (err error) {
+func (r *SQLRunner) Run(ctx context.Context, target Target, to ID, log io.Writer) error {
+	return r.withSession(ctx, target, func(s engine.Session, files []Migration) error {
+		records, err := r.Ledger.Records(ctx, s, files)
+		if err != nil {
+			return err
+		}
+		all := Compare(files, records)
+		pending, err := Pending(all, to)
+		if err != nil {
+			return err
+		}
+		if err := refuseFailed(all); err != nil {
+			return err
+		}
+		if r.Check != nil {
+			if err := r.Check(all, pending); err != nil {
+				return err
+			}
+		}
+		for _, m := range pending {
+			if err := r.step(ctx, s, m, files, log); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RunSteps is [Stepper.RunSteps].
+func (r *SQLRunner) RunSteps(ctx context.Context, target Target, list []Migration, log io.Writer, after func(Step) (bool, error)) error {
+	return r.withSession(ctx, target, func(s engine.Session, files []Migration) error {
+		records, err := r.Ledger.Records(ctx, s, files)
+		if err != nil {
+			return err
+		}
+		for _, m := range list {
+			if slices.ContainsFunc(records, func(r Record) bool { return r.ID == m.ID && r.State == Applied && r.Raw != nil }) {
+				continue
+			}
+			if err := r.step(ctx, s, m, files, log); err != nil {
+				return err
+			}
+			script, err := r.Script(m)
+			if err != nil {
+				return err
+			}
+			if more, err := after(Step{Migration: m, Sent: script.Statements(s.Family())}); err != nil || !more {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Statements are the single statements of a script, each with its line in the file.
+func (s Script) Statements(f engine.Family) []Statement {
+	list := []Statement{}
+	for _, part := range s.Parts {
+		for _, st := range Statements(f, part.Text) {
+			st.Line += part.Line - 1
+			list = append(list, st)
+		}
+	}
+	return list
+}
+
+// withSession lends a session that is set up as the tools have it, in a database that has a ledger.
+func (r *SQLRunner) withSession(ctx context.Context, target Target, do func(engine.Session, []Migration) error) (err error) {
 	files, err := r.Source.Migrations(ctx)
 	if err != nil {
 		return err
@@ -47,29 +125,31 @@ func (r *SQLRunner) Run(ctx context.Context, target Target, to ID, log io.Writer
 	if err := r.Ledger.Create(ctx, s); err != nil {
 		return err
 	}
-	records, err := r.Ledger.Records(ctx, s, files)
+	return do(s, files)
+}
+
+// apply sends the parts of a migration's script, and records it.
+func (r *SQLRunner) apply(ctx context.Context, s engine.Session, m Migration, files []Migration) error {
+	script, err := r.Script(m)
 	if err != nil {
 		return err
 	}
-	all := Compare(files, records)
-	pending, err := Pending(all, to)
+	do := func() error {
+		for _, part := range script.Parts {
+			if err := RunScript(ctx, s, part.Text, part.Line); err != nil {
+				return err
+			}
+		}
+		return Insert(ctx, s, r.Ledger, m, files)
+	}
+	if script.Transaction {
+		return InTransaction(ctx, s, do)
+	}
+	err = do()
 	if err != nil {
-		return err
+		Rollback(ctx, s) // the text may have begun one
 	}
-	if err := refuseFailed(all); err != nil {
-		return err
-	}
-	if r.Check != nil {
-		if err := r.Check(all, pending); err != nil {
-			return err
-		}
-	}
-	for _, m := range pending {
-		if err := r.step(ctx, s, m, files, log); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // asGoTools sets up the session as the tools have it, all of which are written in Go: on MySQL and
@@ -86,7 +166,11 @@ func asGoTools(ctx context.Context, s engine.Session) error {
 
 func (r *SQLRunner) step(ctx context.Context, s engine.Session, m Migration, files []Migration, log io.Writer) error {
 	start := time.Now()
-	if err := r.Apply(ctx, s, m, files); err != nil {
+	apply := r.Apply
+	if apply == nil {
+		apply = r.apply
+	}
+	if err := apply(ctx, s, m, files); err != nil {
 		return asRunError(m, err)
 	}
 	name := string(m.ID)

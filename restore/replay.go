@@ -246,8 +246,8 @@ func (w *walk) forward(ctx context.Context) (broken bool, err error) {
 	b := w.build
 	for !w.best.equal() && w.at+1 < len(b.files) {
 		var mine error // what went wrong on our side, and not in a migration
-		err := w.run(ctx, func(id migration.ID) (more bool, err error) {
-			more, mine = w.look(ctx, id)
+		err := w.run(ctx, func(step migration.Step) (more bool, err error) {
+			more, mine = w.look(ctx, step.ID)
 			return more, mine
 		})
 		switch {
@@ -266,14 +266,14 @@ func (w *walk) forward(ctx context.Context) (broken bool, err error) {
 
 // run applies the next migration, or all that are left where the runner can be looked over the shoulder, and
 // calls after for each.
-func (w *walk) run(ctx context.Context, after func(migration.ID) (more bool, err error)) error {
+func (w *walk) run(ctx context.Context, after func(migration.Step) (more bool, err error)) error {
 	b := w.build
 	stepper, ok := b.Tool.Runner.(migration.Stepper)
 	if !ok {
 		if err := b.runTo(ctx, w.at+1); err != nil {
 			return err
 		}
-		_, err := after(b.files[w.at+1].ID)
+		_, err := after(migration.Step{Migration: b.files[w.at+1]})
 		return err
 	}
 	target, err := b.migrationTarget(ctx)
@@ -281,7 +281,7 @@ func (w *walk) run(ctx context.Context, after func(migration.ID) (more bool, err
 		return err
 	}
 	before := w.at
-	err = stepper.RunSteps(ctx, target, "", b.output(), after)
+	err = stepper.RunSteps(ctx, target, b.files[w.at+1:], b.output(), after)
 	if err == nil && w.at == before {
 		w.at = len(b.files) - 1 // nothing was pending: the bootstrap has recorded all that is left
 	}

@@ -147,17 +147,17 @@ func match(value string, files []migration.Migration) migration.ID {
 	return migration.ID(value)
 }
 
-// Create, Insert and Delete refuse: what such a tool writes beside the name is its own business.
+// Create, Mark and Unmark refuse: what such a tool writes beside the name is its own business.
 func (l names) Create(context.Context, engine.Querier) error { return l.readOnly() }
 
-// Insert is [migration.Ledger.Insert].
-func (l names) Insert(context.Context, engine.Querier, migration.Migration, []migration.Migration) error {
-	return l.readOnly()
+// Mark is [migration.Ledger.Mark].
+func (l names) Mark(context.Context, engine.Querier, []migration.Migration, []migration.Migration) ([]migration.Write, error) {
+	return nil, l.readOnly()
 }
 
-// Delete is [migration.Ledger.Delete].
-func (l names) Delete(context.Context, engine.Querier, migration.Migration, []migration.Migration) error {
-	return l.readOnly()
+// Unmark is [migration.Ledger.Unmark].
+func (l names) Unmark(context.Context, engine.Querier, []migration.Migration, []migration.Migration) ([]migration.Write, error) {
+	return nil, l.readOnly()
 }
 
 func (l names) readOnly() error {

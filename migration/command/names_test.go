@@ -52,7 +52,7 @@ func TestNamedReadsFiles(t *testing.T) {
 			if got := tool.Ledger.Table().Table; got != test.in {
 				t.Errorf("ledger is %s, want %s", got, test.in)
 			}
-			if err := tool.Ledger.Insert(t.Context(), nil, files[0], files); !errors.Is(err, errors.ErrUnsupported) {
+			if err := migration.Insert(t.Context(), nil, tool.Ledger, files[0], files); !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("Insert: %v, want ErrUnsupported", err)
 			}
 		})

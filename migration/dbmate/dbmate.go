@@ -35,8 +35,8 @@ func New(dirs []string, table schema.Name) *migration.Tool {
 		table.Table = DefaultTable
 	}
 	src, led := source(dirs), ledger(table)
-	run := &migration.SQLRunner{Source: src, Ledger: led, Apply: applier{led}.apply}
-	return &migration.Tool{Name: "dbmate", Source: src, Ledger: led, Runner: run}
+	run := &migration.SQLRunner{Source: src, Ledger: led, Script: script}
+	return &migration.Tool{Name: "dbmate", Source: src, Ledger: led, Runner: run, Script: script, Late: migration.LateRuns}
 }
 
 // FileTool knows dbmate's files by their names and annotations.
@@ -85,7 +85,7 @@ func (s source) Migrations(context.Context) ([]migration.Migration, error) {
 func ledger(table schema.Name) *migration.RowLedger {
 	return &migration.RowLedger{
 		Name: table,
-		Key:  "version",
+		Keys: []string{"version"},
 		Sort: "version",
 		Make: func(f engine.Family, name string) []string {
 			if f != engine.Postgres {
@@ -97,33 +97,20 @@ func ledger(table schema.Name) *migration.RowLedger {
 			}
 			return []string{"create schema if not exists " + f.Ident(table.Schema), make}
 		},
-		Row: func(m migration.Migration) ([]string, []any, error) {
-			return []string{"version"}, []any{string(m.ID)}, nil
+		Row: func(m migration.Marking) ([]migration.Cell, error) {
+			return []migration.Cell{{Column: "version", Value: string(m.ID)}}, nil
 		},
 	}
 }
 
-type applier struct{ ledger migration.Ledger }
-
-func (a applier) apply(ctx context.Context, s engine.Session, m migration.Migration, files []migration.Migration) error {
+// script is the up block of a file, which is sent whole.
+func script(m migration.Migration) (migration.Script, error) {
 	text, err := migration.Reread(m)
 	if err != nil {
-		return err
+		return migration.Script{}, err
 	}
 	b, err := parse(text)
-	if err != nil {
-		return err
-	}
-	do := func() error {
-		if err := migration.RunScript(ctx, s, b.text, b.line); err != nil {
-			return err
-		}
-		return a.ledger.Insert(ctx, s, m, files)
-	}
-	if !b.transaction {
-		return do()
-	}
-	return migration.InTransaction(ctx, s, do)
+	return migration.Script{Parts: []migration.Statement{{Text: b.text, Line: b.line}}, Transaction: b.transaction}, err
 }
 
 var (

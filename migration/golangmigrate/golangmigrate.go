@@ -12,6 +12,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"hash/crc32"
 	"regexp"
 	"slices"
 	"strconv"
@@ -33,8 +34,35 @@ func New(dir string, table schema.Name) *migration.Tool {
 		table.Table = DefaultTable
 	}
 	src, led := source(dir), &ledger{name: table}
-	run := &migration.SQLRunner{Source: src, Ledger: led, Apply: led.apply, Check: check}
-	return &migration.Tool{Name: "golang-migrate", Source: src, Ledger: led, Runner: run}
+	run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Apply: led.apply, Check: check}
+	return &migration.Tool{
+		Name: "golang-migrate", Source: src, Ledger: led, Runner: run, Script: script,
+		Late: migration.LateSkipped, Lock: lock(led.name.Table),
+	}
+}
+
+// factor salts the numbers of the tool's locks (database/util.go of golang-migrate 4.20).
+const factor = 1486364155
+
+// lock is the tool's. Opened by a url it takes the url's path for the database's name, with its slash; opened with
+// a connection it asks the server. The two locks differ, so both are taken.
+func lock(table string) migration.Lock {
+	sum := func(text string) uint32 { return crc32.ChecksumIEEE([]byte(text)) * factor }
+	return migration.ServerLock{
+		Postgres: func(database string) []int64 {
+			space := "public\x00" + table + "\x00"
+			return []int64{int64(sum(space + "/" + database)), int64(sum(space + database))}
+		},
+		MySQL: func(database string) []string {
+			return []string{strconv.FormatUint(uint64(sum(database+":"+table)), 10)}
+		},
+	}
+}
+
+// script is the whole file. On SQLite it runs in a transaction; PostgreSQL makes one of a text by itself.
+func script(m migration.Migration) (migration.Script, error) {
+	text, err := migration.Reread(m)
+	return migration.Script{Parts: []migration.Statement{{Text: text, Line: 1}}}, err
 }
 
 // FileTool knows golang-migrate's files by their names.
@@ -97,7 +125,7 @@ func (l *ledger) apply(ctx context.Context, s engine.Session, m migration.Migrat
 	if err != nil {
 		return err
 	}
-	if err := l.set(ctx, s, m.ID, true); err != nil {
+	if err := l.write(ctx, s, m.ID, true); err != nil {
 		return err
 	}
 	run := func() error { return migration.RunScript(ctx, s, text, 1) }
@@ -113,5 +141,5 @@ func (l *ledger) apply(ctx context.Context, s engine.Session, m migration.Migrat
 	if err != nil {
 		return err
 	}
-	return l.set(ctx, s, m.ID, false)
+	return l.write(ctx, s, m.ID, false)
 }

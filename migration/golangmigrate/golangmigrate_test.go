@@ -89,10 +89,10 @@ func TestFailure(t *testing.T) {
 		if diff := cmp.Diff([]string{"1 applied", "2 failed"}, got); diff != "" {
 			t.Errorf("records (-want +got):\n%s", diff)
 		}
-		if err := tool.Ledger.Insert(t.Context(), db, files[2], files); !errors.Is(err, migration.ErrMarksAll) {
+		if err := migration.Insert(t.Context(), db, tool.Ledger, files[2], files); !errors.Is(err, migration.ErrMarksAll) {
 			t.Errorf("Insert past a dirty version: %v, want ErrMarksAll", err)
 		}
-		if err := tool.Ledger.Insert(t.Context(), db, files[1], files); err != nil {
+		if err := migration.Insert(t.Context(), db, tool.Ledger, files[1], files); err != nil {
 			t.Errorf("Insert of the dirty version: %v", err)
 		}
 		migrationtest.Apply(t, tool, db, "")

@@ -3,6 +3,7 @@ package golangmigrate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"mulligan/engine"
@@ -86,68 +87,104 @@ func (l *ledger) Records(ctx context.Context, q engine.Querier, files []migratio
 	return append(records, last), nil
 }
 
-// Insert is [migration.Ledger.Insert]. It sets the number to m where m is the file after it, and
-// takes the dirty mark away where m is the number itself; all else would mark, or unmark, others.
-func (l *ledger) Insert(ctx context.Context, q engine.Querier, m migration.Migration, files []migration.Migration) error {
+// Mark is [migration.Ledger.Mark]. It sets the number to the last of marks where they follow it without a gap, the
+// number's own dirty mark counting as the first; all else would mark, or unmark, others.
+func (l *ledger) Mark(ctx context.Context, q engine.Querier, marks, files []migration.Migration) ([]migration.Write, error) {
 	at, err := l.state(ctx, q)
 	if err != nil {
-		return fmt.Errorf("record migration %s: %w", m.ID, err)
+		return nil, fmt.Errorf("record migrations: %w", err)
 	}
+	now := at
+	for _, m := range marks {
+		if err := now.follow(m, files); err != nil {
+			return nil, fmt.Errorf("record migration %s in %s: %w", m.ID, l.name, err)
+		}
+		now = state{version: number(m.ID)}
+	}
+	if len(marks) == 0 {
+		return nil, nil
+	}
+	return []migration.Write{l.set(q.Family(), at, marks[len(marks)-1].ID, false)}, nil
+}
+
+// follow tells whether marking m would mark m and nothing else.
+func (at state) follow(m migration.Migration, files []migration.Migration) error {
 	want := number(m.ID)
 	switch {
 	case !at.empty && !at.dirty && want <= at.version, at.dirty && want < at.version:
-		return fmt.Errorf("record migration %s in %s: %w", m.ID, l.name, migration.ErrRecorded)
+		return migration.ErrRecorded
 	case at.dirty && want == at.version:
-		return l.set(ctx, q, m.ID, false)
+		return nil
 	case at.dirty:
-		return fmt.Errorf("record migration %s in %s: %w: version %d is dirty", m.ID, l.name, migration.ErrMarksAll, at.version)
+		return fmt.Errorf("%w: version %d is dirty", migration.ErrMarksAll, at.version)
 	}
 	for _, f := range files {
 		if n := number(f.ID); n < want && (at.empty || n > at.version) {
-			return fmt.Errorf("record migration %s in %s: %w: version %s is not recorded", m.ID, l.name, migration.ErrMarksAll, f.ID)
+			return fmt.Errorf("%w: version %s is not recorded", migration.ErrMarksAll, f.ID)
 		}
 	}
-	return l.set(ctx, q, m.ID, false)
+	return nil
 }
 
-// Delete is [migration.Ledger.Delete]. It sets the number back to the file before m. Where the number
-// is past m that would unmark others: [migration.ErrMarksAll].
-func (l *ledger) Delete(ctx context.Context, q engine.Querier, m migration.Migration, files []migration.Migration) error {
+// Unmark is [migration.Ledger.Unmark]. It sets the number back to the file before the first of marks, where marks are the
+// last that the number stands for: else others would be unmarked, [migration.ErrMarksAll].
+func (l *ledger) Unmark(ctx context.Context, q engine.Querier, marks, files []migration.Migration) ([]migration.Write, error) {
 	at, err := l.state(ctx, q)
 	if err != nil {
-		return fmt.Errorf("delete the record of migration %s: %w", m.ID, err)
+		return nil, fmt.Errorf("take records away: %w", err)
 	}
-	switch want := number(m.ID); {
-	case at.empty || at.version < want:
-		return nil
-	case at.version > want:
-		return fmt.Errorf("delete the record of migration %s from %s: %w: it stands at version %d", m.ID, l.name, migration.ErrMarksAll, at.version)
+	now, moved := at, false
+	for _, m := range slices.Backward(marks) {
+		switch want := number(m.ID); {
+		case now.empty || now.version < want:
+			continue
+		case now.version > want:
+			return nil, fmt.Errorf("take the record of migration %s out of %s: %w: it stands at version %d", m.ID, l.name, migration.ErrMarksAll, now.version)
+		}
+		moved = true
+		now = before(files, now.version)
 	}
-	before := migration.ID("")
+	if !moved {
+		return nil, nil
+	}
+	id := migration.ID("")
+	if !now.empty {
+		id = migration.ID(strconv.FormatInt(now.version, 10))
+	}
+	return []migration.Write{l.set(q.Family(), at, id, false)}, nil
+}
+
+// before is the state of the last file below a version.
+func before(files []migration.Migration, version int64) state {
+	at := state{empty: true}
 	for _, f := range files {
-		if number(f.ID) < at.version {
-			before = f.ID
+		if n := number(f.ID); n < version {
+			at = state{version: n}
 		}
 	}
-	return l.set(ctx, q, before, false)
+	return at
 }
 
-// set writes the number in place of what is there, in one statement; the zero ID leaves the table empty.
-func (l *ledger) set(ctx context.Context, q engine.Querier, id migration.ID, dirty bool) error {
+// set is the statement that writes the number in place of what is there; the zero ID leaves the table empty.
+func (l *ledger) set(f engine.Family, at state, id migration.ID, dirty bool) migration.Write {
+	if id == "" {
+		return migration.Write{SQL: "DELETE FROM " + f.Table(l.name), Rows: migration.AnyRows}
+	}
+	statement := fmt.Sprintf("UPDATE %s SET version = %s, dirty = %s", f.Table(l.name), f.Placeholder(1), f.Placeholder(2))
+	if at.empty {
+		statement = fmt.Sprintf("INSERT INTO %s (version, dirty) VALUES (%s, %s)", f.Table(l.name), f.Placeholder(1), f.Placeholder(2))
+	}
+	// MySQL counts no row where the row is what it was.
+	return migration.Write{SQL: statement, Args: []any{number(id), dirty}, Rows: migration.AnyRows}
+}
+
+// write sets the number at once.
+func (l *ledger) write(ctx context.Context, q engine.Querier, id migration.ID, dirty bool) error {
 	at, err := l.state(ctx, q)
+	if err == nil {
+		err = migration.Execute(ctx, q, []migration.Write{l.set(q.Family(), at, id, dirty)})
+	}
 	if err != nil {
-		return fmt.Errorf("set ledger %s to version %s: %w", l.name, id, err)
-	}
-	f := q.Family()
-	statement, args := "DELETE FROM "+f.Table(l.name), []any(nil)
-	if id != "" {
-		args = []any{number(id), dirty}
-		statement = fmt.Sprintf("UPDATE %s SET version = %s, dirty = %s", f.Table(l.name), f.Placeholder(1), f.Placeholder(2))
-		if at.empty {
-			statement = fmt.Sprintf("INSERT INTO %s (version, dirty) VALUES (%s, %s)", f.Table(l.name), f.Placeholder(1), f.Placeholder(2))
-		}
-	}
-	if _, err := q.ExecContext(ctx, statement, args...); err != nil {
 		return fmt.Errorf("set ledger %s to version %s: %w", l.name, id, err)
 	}
 	return nil

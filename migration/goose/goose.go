@@ -40,8 +40,9 @@ func New(dir string, table schema.Name) *migration.Tool {
 		table.Table = DefaultTable
 	}
 	src, led := source(dir), ledger(table)
-	run := &migration.SQLRunner{Source: src, Ledger: led, Apply: applier{led, os.LookupEnv}.apply, Check: check}
-	return &migration.Tool{Name: "goose", Source: src, Ledger: led, Runner: run}
+	read := scripter(os.LookupEnv)
+	run := &migration.SQLRunner{Source: src, Ledger: led, Script: read, Check: check}
+	return &migration.Tool{Name: "goose", Source: src, Ledger: led, Runner: run, Script: read, Late: migration.LateRefused}
 }
 
 // FileTool knows goose's files by their names and annotations.
@@ -138,20 +139,20 @@ func check(all []migration.Status, pending []migration.Migration) error {
 func ledger(table schema.Name) *migration.RowLedger {
 	return &migration.RowLedger{
 		Name: table,
-		Key:  "version_id",
+		Keys: []string{"version_id"},
 		Sort: "id",
 		Make: func(f engine.Family, name string) []string {
 			return []string{"CREATE TABLE " + name + " " + columns(f), zero(f, name)}
 		},
-		Row: func(m migration.Migration) ([]string, []any, error) {
+		Row: func(m migration.Marking) ([]migration.Cell, error) {
 			n := number(m.ID)
 			if n < 0 {
-				return nil, nil, fmt.Errorf("%q is no version of goose's", m.ID)
+				return nil, fmt.Errorf("%q is no version of goose's", m.ID)
 			}
-			return []string{"version_id", "is_applied"}, []any{n, true}, nil
+			return []migration.Cell{{Column: "version_id", Value: n}, {Column: "is_applied", Value: true}}, nil
 		},
 		Read:  read,
-		Ready: ready,
+		First: first,
 	}
 }
 
@@ -176,7 +177,7 @@ func zero(f engine.Family, table string) string {
 
 // read makes records. The newest row of a version says what all its rows count for: older versions
 // of goose wrote a row of its own when a migration was taken back.
-func read(rows []map[string]string) []migration.Record {
+func read(rows []map[string]string, _ []migration.Migration) ([]migration.Record, error) {
 	newest := make(map[string]migration.State, len(rows))
 	for _, row := range rows {
 		newest[row["version_id"]] = migration.RolledBack
@@ -190,48 +191,28 @@ func read(rows []map[string]string) []migration.Record {
 			records = append(records, migration.Record{ID: migration.ID(v), State: newest[v], At: migration.Time(row["tstamp"]), Raw: row})
 		}
 	}
-	return records
+	return records, nil
 }
 
-// ready puts the row of version 0 into a table that is empty, without which goose refuses to work.
-func ready(ctx context.Context, q engine.Querier, table string) error {
-	var n int
-	if err := q.QueryRowContext(ctx, "SELECT count(*) FROM "+table+" WHERE version_id = 0").Scan(&n); err != nil {
-		return fmt.Errorf("look for the row of version 0: %w", err)
-	}
-	if n > 0 {
+// first puts the row of version 0 into a table that lacks it, without which goose refuses to work.
+func first(f engine.Family, table string, rows []map[string]string) []migration.Write {
+	if slices.ContainsFunc(rows, func(row map[string]string) bool { return row["version_id"] == "0" }) {
 		return nil
 	}
-	if _, err := q.ExecContext(ctx, zero(q.Family(), table)); err != nil {
-		return fmt.Errorf("insert the row of version 0: %w", err)
-	}
-	return nil
+	return []migration.Write{{SQL: zero(f, table), Rows: 1}}
 }
 
-type applier struct {
-	ledger migration.Ledger
-	env    lookup
-}
-
-func (a applier) apply(ctx context.Context, s engine.Session, m migration.Migration, files []migration.Migration) error {
-	text, err := migration.Reread(m)
-	if err != nil {
-		return err
-	}
-	parts, err := parse(text, a.env)
-	if err != nil {
-		return err
-	}
-	do := func() error {
-		for _, st := range parts.statements {
-			if err := migration.RunScript(ctx, s, st.Text, st.Line); err != nil {
-				return err
-			}
+// scripter reads what goose would send, with variables from an environment.
+func scripter(env lookup) func(migration.Migration) (migration.Script, error) {
+	return func(m migration.Migration) (migration.Script, error) {
+		if filepath.Ext(m.Path) == ".go" {
+			return migration.Script{}, ErrGo
 		}
-		return a.ledger.Insert(ctx, s, m, files)
+		text, err := migration.Reread(m)
+		if err != nil {
+			return migration.Script{}, err
+		}
+		parts, err := parse(text, env)
+		return migration.Script{Parts: parts.statements, Transaction: parts.transaction}, err
 	}
-	if !parts.transaction {
-		return do()
-	}
-	return migration.InTransaction(ctx, s, do)
 }

@@ -94,7 +94,7 @@ func TestOutOfOrder(t *testing.T) {
 	if err := tool.Ledger.Create(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}
-	if err := tool.Ledger.Insert(t.Context(), db, migration.Migration{ID: "2"}, nil); err != nil {
+	if err := migration.Insert(t.Context(), db, tool.Ledger, migration.Migration{ID: "2"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	err := tool.Runner.Run(t.Context(), migration.Target{DB: db.DB}, "", io.Discard)
@@ -129,7 +129,7 @@ func TestZeroRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Exec(t, "DELETE FROM goose_db_version")
-	if err := tool.Ledger.Insert(t.Context(), db, migration.Migration{ID: "1"}, nil); err != nil {
+	if err := migration.Insert(t.Context(), db, tool.Ledger, migration.Migration{ID: "1"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	out, err := migrationtest.Run(t, program, "-dir", dir, "sqlite3", db.URL.Database(), "up")

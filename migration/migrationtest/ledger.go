@@ -50,10 +50,10 @@ func testAbsent(t *testing.T, c Config) {
 	if _, err := l.Records(t.Context(), db, c.Files); !errors.Is(err, migration.ErrNoLedger) {
 		t.Errorf("Records: %v, want ErrNoLedger", err)
 	}
-	if err := l.Insert(t.Context(), db, c.Files[0], c.Files); !errors.Is(err, migration.ErrNoLedger) {
+	if err := migration.Insert(t.Context(), db, l, c.Files[0], c.Files); !errors.Is(err, migration.ErrNoLedger) {
 		t.Errorf("Insert: %v, want ErrNoLedger", err)
 	}
-	if err := l.Delete(t.Context(), db, c.Files[0], c.Files); !errors.Is(err, migration.ErrNoLedger) {
+	if err := migration.Delete(t.Context(), db, l, c.Files[0], c.Files); !errors.Is(err, migration.ErrNoLedger) {
 		t.Errorf("Delete: %v, want ErrNoLedger", err)
 	}
 	s, err := db.Inspect(t.Context())
@@ -82,7 +82,7 @@ func testInsert(t *testing.T, c Config) {
 	for i := range c.Files {
 		insert(t, c, db, l, i)
 		for again := range i + 1 {
-			if err := l.Insert(t.Context(), db, c.Files[again], c.Files); !errors.Is(err, migration.ErrRecorded) {
+			if err := migration.Insert(t.Context(), db, l, c.Files[again], c.Files); !errors.Is(err, migration.ErrRecorded) {
 				t.Errorf("Insert %s again: %v, want ErrRecorded", c.Files[again].ID, err)
 			}
 		}
@@ -99,7 +99,7 @@ func testOutOfOrder(t *testing.T, c Config) {
 	db, l := c.Open(t), c.Ledger(schema.Name{})
 	create(t, db, l)
 	insert(t, c, db, l, 0)
-	err := l.Insert(t.Context(), db, c.Files[3], c.Files)
+	err := migration.Insert(t.Context(), db, l, c.Files[3], c.Files)
 	if !c.OneNumber {
 		if err != nil {
 			t.Fatalf("Insert: %v", err)
@@ -121,7 +121,7 @@ func testDelete(t *testing.T, c Config) {
 	insert(t, c, db, l, 0)
 	insert(t, c, db, l, 1)
 	insert(t, c, db, l, 2)
-	remove := func(i int) error { return l.Delete(t.Context(), db, c.Files[i], c.Files) }
+	remove := func(i int) error { return migration.Delete(t.Context(), db, l, c.Files[i], c.Files) }
 	if err := remove(3); err != nil {
 		t.Errorf("Delete of what is not recorded: %v", err)
 	}
@@ -204,7 +204,7 @@ func testTransaction(t *testing.T, c Config) {
 	}
 	stop := errors.New("stop")
 	err = migration.InTransaction(t.Context(), s, func() error {
-		return errors.Join(l.Insert(t.Context(), s, c.Files[0], c.Files), stop)
+		return errors.Join(migration.Insert(t.Context(), s, l, c.Files[0], c.Files), stop)
 	})
 	if !errors.Is(err, stop) {
 		t.Errorf("InTransaction: %v", err)
@@ -224,7 +224,7 @@ func create(t *testing.T, db engine.DB, l migration.Ledger) {
 
 func insert(t *testing.T, c Config, db engine.DB, l migration.Ledger, i int) {
 	t.Helper()
-	if err := l.Insert(t.Context(), db, c.Files[i], c.Files); err != nil {
+	if err := migration.Insert(t.Context(), db, l, c.Files[i], c.Files); err != nil {
 		t.Fatalf("Insert %s: %v", c.Files[i].ID, err)
 	}
 }

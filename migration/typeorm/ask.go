@@ -32,18 +32,20 @@ type call struct {
 	verb string // list or run
 	url  engine.URL
 	to   migration.ID
+	only []string  // the migrations to apply; nil = all up to to
 	log  io.Writer // nil = nobody
 	next io.Reader // gives a line for each applied migration that may be followed by another; nil = all are
 }
 
 // request is what runner.cjs reads from its environment.
 type request struct {
-	Verb       string `json:"verb"`
-	DataSource string `json:"dataSource"`
-	URL        string `json:"url,omitempty"`
-	To         string `json:"to,omitempty"`
-	FD         int    `json:"fd"`
-	Steps      bool   `json:"steps,omitempty"` // wait for a line on standard input after each migration; its end is the end
+	Verb       string   `json:"verb"`
+	DataSource string   `json:"dataSource"`
+	URL        string   `json:"url,omitempty"`
+	To         string   `json:"to,omitempty"`
+	Only       []string `json:"only,omitempty"`
+	FD         int      `json:"fd"`
+	Steps      bool     `json:"steps,omitempty"` // wait for a line on standard input after each migration; its end is the end
 }
 
 // answer is one line from runner.cjs; one of its fields is set.
@@ -51,6 +53,7 @@ type answer struct {
 	Source    *source `json:"source"`
 	Migration *step   `json:"migration"`
 	Applied   *step   `json:"applied"`
+	Statement *query  `json:"statement"`
 	Error     *fault  `json:"error"`
 	Done      bool    `json:"done"`
 }
@@ -66,6 +69,11 @@ type step struct {
 	MS   int64  `json:"ms"`
 }
 
+// query is one statement that a migration sent.
+type query struct {
+	Query string `json:"query"`
+}
+
 type fault struct {
 	Migration string `json:"migration"`
 	Message   string `json:"message"`
@@ -75,17 +83,27 @@ type fault struct {
 
 // Run is [migration.Runner.Run]. It can stop midway.
 func (a *app) Run(ctx context.Context, target migration.Target, to migration.ID, log io.Writer) error {
-	return a.run(ctx, call{verb: "run", url: target.URL, to: to}, log, func(migration.ID) error { return nil })
+	return a.run(ctx, call{verb: "run", url: target.URL, to: to}, log, func(migration.Step) error { return nil })
 }
 
 // RunSteps is [migration.Stepper.RunSteps]. One process applies all, and waits after each.
-func (a *app) RunSteps(ctx context.Context, target migration.Target, to migration.ID, log io.Writer, after func(migration.ID) (bool, error)) error {
+func (a *app) RunSteps(ctx context.Context, target migration.Target, list []migration.Migration, log io.Writer, after func(migration.Step) (bool, error)) error {
+	if len(list) == 0 {
+		return nil
+	}
 	next, answers, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make a pipe to the TypeORM runner: %w", err)
 	}
-	err = a.run(ctx, call{verb: "run", url: target.URL, to: to, next: next}, log, func(id migration.ID) error {
-		more, err := after(id)
+	c := call{verb: "run", url: target.URL, next: next}
+	for _, m := range list {
+		c.only = append(c.only, string(m.ID))
+	}
+	err = a.run(ctx, c, log, func(step migration.Step) error {
+		if i := migration.Index(list, step.ID); i >= 0 {
+			step.Migration = list[i]
+		}
+		more, err := after(step)
 		if err != nil {
 			return err
 		}
@@ -99,17 +117,24 @@ func (a *app) RunSteps(ctx context.Context, target migration.Target, to migratio
 	return errors.Join(err, next.Close())
 }
 
-func (a *app) run(ctx context.Context, c call, log io.Writer, after func(migration.ID) error) error {
+// run applies migrations and hands each to after, with the statements that it sent.
+func (a *app) run(ctx context.Context, c call, log io.Writer, after func(migration.Step) error) error {
 	shared := &syncWriter{w: log}
 	c.log = shared
+	sent := []migration.Statement{}
 	err := a.ask(ctx, c, func(got answer) error {
+		if got.Statement != nil {
+			sent = append(sent, migration.Statement{Text: got.Statement.Query})
+		}
 		if got.Applied == nil {
 			return nil
 		}
 		if _, err := fmt.Fprintf(shared, "applied %s (%dms)\n", got.Applied.Name, got.Applied.MS); err != nil {
 			return err
 		}
-		return after(migration.ID(got.Applied.Name))
+		step := migration.Step{Migration: migration.Migration{ID: migration.ID(got.Applied.Name)}, Sent: sent}
+		sent = []migration.Statement{}
+		return after(step)
 	})
 	if err == nil {
 		return nil
@@ -175,7 +200,7 @@ func (a *app) environment(c call) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find data source %s: %w", a.o.DataSource, err)
 	}
-	ask := request{Verb: c.verb, DataSource: file, To: string(c.to), FD: answerFD, Steps: c.next != nil}
+	ask := request{Verb: c.verb, DataSource: file, To: string(c.to), Only: c.only, FD: answerFD, Steps: c.next != nil}
 	if c.verb != "list" {
 		ask.URL = c.url.Reveal()
 	}

@@ -307,18 +307,21 @@ func TestRunSteps(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		steps := func(after func(migration.ID) (bool, error)) error {
-			return tool.Runner.(migration.Stepper).RunSteps(t.Context(), target, files[4].ID, io.Discard, after)
+		steps := func(after func(migration.Step) (bool, error)) error {
+			return tool.Runner.(migration.Stepper).RunSteps(t.Context(), target, files[:5], io.Discard, after)
 		}
 		seen := 0
-		look := func(id migration.ID) (bool, error) {
+		look := func(step migration.Step) (bool, error) {
 			records, err := tool.Ledger.Records(t.Context(), db.DB, files)
 			if err != nil {
 				return false, err
 			}
 			seen++
-			if want := files[seen-1].ID; id != want || migration.Position(files, records) != want || len(records) != seen {
-				t.Errorf("step %d: %s applied, %d recorded, want %s", seen, id, len(records), want)
+			if len(step.Sent) == 0 {
+				t.Errorf("step %d: no statement of %s is told", seen, step.ID)
+			}
+			if want := files[seen-1].ID; step.ID != want || migration.Position(files, records) != want || len(records) != seen {
+				t.Errorf("step %d: %s applied, %d recorded, want %s", seen, step.ID, len(records), want)
 			}
 			return seen != 2, nil
 		}
@@ -326,7 +329,7 @@ func TestRunSteps(t *testing.T) {
 			t.Fatalf("no more was wanted after 2 steps: %d steps, %v", seen, err)
 		}
 		broken := errors.New("broken")
-		if err := steps(func(migration.ID) (bool, error) { seen++; return true, broken }); !errors.Is(err, broken) || seen != 3 {
+		if err := steps(func(migration.Step) (bool, error) { seen++; return true, broken }); !errors.Is(err, broken) || seen != 3 {
 			t.Fatalf("the look failed at step 3: %d steps, %v", seen, err)
 		}
 		if err := steps(look); err != nil || seen != 5 {

@@ -126,6 +126,15 @@ async function run(typeorm, dataSource, queryRunner) {
 
 async function runOne(executor, queryRunner, migration) {
   const transaction = migration.instance.transaction !== false
+  const up = migration.instance.up
+  migration.instance.up = async (runner) => { // what it sends is told; the record that follows is TypeORM's own
+    const send = runner.query
+    runner.query = function (query, ...rest) {
+      say({ statement: { query } })
+      return send.call(this, query, ...rest)
+    }
+    try { return await up.call(migration.instance, runner) } finally { runner.query = send }
+  }
   if (transaction && queryRunner.beforeMigration) await queryRunner.beforeMigration()
   if (transaction) await queryRunner.startTransaction()
   try {

@@ -46,20 +46,20 @@ func New(o Options) *migration.Tool {
 		o.Table.Table = DefaultTable
 	}
 	app := &app{o}
-	return &migration.Tool{Name: "typeorm", Source: app, Ledger: ledger(o.Table), Runner: app}
+	return &migration.Tool{Name: "typeorm", Source: app, Ledger: ledger(o.Table), Runner: app, Late: migration.LateRuns}
 }
 
 // ledger keeps a row for each migration; its name alone says which.
 func ledger(table schema.Name) *migration.RowLedger {
 	return &migration.RowLedger{
 		Name: table,
-		Key:  "name",
+		Keys: []string{"name"},
 		Make: func(f engine.Family, name string) []string {
 			return []string{"CREATE TABLE " + name + " " + columns(f, table.Table)}
 		},
-		Row: func(m migration.Migration) ([]string, []any, error) {
+		Row: func(m migration.Marking) ([]migration.Cell, error) {
 			n, err := timestamp(m.ID)
-			return []string{"timestamp", "name"}, []any{n, string(m.ID)}, err
+			return []migration.Cell{{Column: "timestamp", Value: n}, {Column: "name", Value: string(m.ID)}}, err
 		},
 		Read: read,
 	}
@@ -88,7 +88,7 @@ func timestamp(id migration.ID) (int64, error) {
 }
 
 // read orders the rows by id, which very old tables lack, and makes records of them.
-func read(rows []map[string]string) []migration.Record {
+func read(rows []map[string]string, _ []migration.Migration) ([]migration.Record, error) {
 	number := func(row map[string]string) int64 {
 		n, err := strconv.ParseInt(row["id"], 10, 64)
 		if err != nil {
@@ -101,7 +101,7 @@ func read(rows []map[string]string) []migration.Record {
 	for _, row := range rows {
 		records = append(records, migration.Record{ID: migration.ID(row["name"]), State: migration.Applied, Raw: row})
 	}
-	return records
+	return records, nil
 }
 
 var _ interface {
