@@ -1,7 +1,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -20,9 +19,9 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// Inspect reads the schema in one read transaction. An object is its text in sqlite_schema, as SQLite keeps it;
-// columns are objects too, as PRAGMA table_xinfo tells them. Indexes that SQLite makes for a constraint
-// belong to their table's text. The tables behind a virtual table are its own business and left out.
+// Inspect reads the schema in one read transaction. Objects come from the texts in sqlite_schema, which SQLite keeps as
+// they were written: see [catalog.addObjects]. Indexes that SQLite makes for a constraint
+// belong to that. The tables behind a virtual table are its own business and left out.
 func (d *DB) Inspect(ctx context.Context) (_ *schema.Schema, err error) {
 	tx, err := d.BeginTx(ctx, nil)
 	if err != nil {
@@ -183,17 +182,7 @@ func (c *catalog) readParents(ctx context.Context, q querier) error {
 }
 
 // sameName compares as SQLite does: letters beyond ASCII are equal only to themselves.
-func sameName(a, b string) bool {
-	lower := func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if 'A' <= r && r <= 'Z' {
-				return r + 'a' - 'A'
-			}
-			return r
-		}, s)
-	}
-	return lower(a) == lower(b)
-}
+func sameName(a, b string) bool { return lowerASCII(a) == lowerASCII(b) }
 
 // readEstimates takes what the last ANALYZE counted, where there was one.
 func (c *catalog) readEstimates(ctx context.Context, q querier) error {
@@ -239,50 +228,6 @@ func (c *catalog) readSequences(ctx context.Context, q querier) error {
 	})
 	slices.SortFunc(c.Sequences, func(a, b schema.Sequence) int { return a.Name.Compare(b.Name) })
 	return err
-}
-
-// addObjects reads the objects that comparison works with.
-func (c *catalog) addObjects(ctx context.Context, q querier) error {
-	const text = `SELECT type, name, tbl_name, trim(sql, char(9, 10, 13, 32)) FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`
-	err := each(ctx, q, text, nil, func(scan func(...any) error) error {
-		var kind, name, owner, def string
-		if err := scan(&kind, &name, &owner, &def); err != nil {
-			return err
-		}
-		if c.hidden[strings.ToLower(owner)] {
-			return nil
-		}
-		key := schema.Name{Table: name}
-		if kind == "index" || kind == "trigger" {
-			key.Schema = owner
-		}
-		c.Objects = append(c.Objects, schema.Object{Kind: kind, Name: key.String(), Def: def})
-		return nil
-	})
-	for _, t := range c.Tables {
-		for i, col := range t.Columns {
-			c.Objects = append(c.Objects, schema.Object{
-				Kind: "column", Name: schema.Name{Schema: t.Name.Table, Table: col.Name}.String(), Def: define(i, col),
-			})
-		}
-	}
-	slices.SortFunc(c.Objects, func(a, b schema.Object) int { return cmp.Compare(a.Key(), b.Key()) })
-	return err
-}
-
-// define is a column in one line, its place first.
-func define(i int, c schema.Column) string {
-	text := fmt.Sprintf("#%d %s", i+1, c.Type)
-	if !c.Nullable {
-		text += " NOT NULL"
-	}
-	if c.Default != "" {
-		text += " DEFAULT " + c.Default
-	}
-	if c.Generated {
-		text += " GENERATED"
-	}
-	return text
 }
 
 // each runs a query and hands every row to a function.

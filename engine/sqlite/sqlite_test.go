@@ -278,11 +278,14 @@ func TestInspectKnowsEverything(t *testing.T) {
 	}
 	var keys []string
 	for _, o := range got.Objects {
-		if o.Kind != "column" {
+		if o.Kind != "column" && o.Kind != schema.KindColumnOrder {
 			keys = append(keys, o.Key())
 		}
 	}
 	wantKeys := []string{
+		`constraint "Order.Items".PRIMARY`, `constraint child."FOREIGN KEY (me) REFERENCES child"`,
+		`constraint child."FOREIGN KEY (up) REFERENCES ""Order.Items"" ON DELETE CASCADE"`,
+		"constraint child.PRIMARY", "constraint no_rowid.PRIMARY", `constraint strictly."CHECK (c > 0)"`, "constraint strictly.PRIMARY",
 		"index \"Order.Items\".z_first", "index no_rowid.last", "index strictly.expressly", "index strictly.partly",
 		"table \"Order.Items\"", "table child", "table log", "table loose", "table no_rowid", "table notes", "table strictly",
 		"trigger betwixt.instead", "trigger strictly.one", "trigger strictly.two", "view betwixt",
