@@ -118,7 +118,7 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		return nil, err
 	}
 	if src.Tool != nil {
-		found, err := Ledger(b.selection.Ledgers, src.Tool.Name, src.Tool.Ledger.Table(), src.LedgerGiven)
+		found, err := migration.FindLedger(b.selection.Ledgers, src.Tool.Name, src.Tool.Ledger.Table(), src.LedgerGiven)
 		if err != nil {
 			return nil, fmt.Errorf("database %s: %w", src.Name, err)
 		}

@@ -166,28 +166,3 @@ func (sel *Selection) conditions(s *schema.Schema, rules Rules) error {
 	}
 	return nil
 }
-
-// Ledger finds the one ledger that belongs to a tool. want is the table that the configuration or the
-// tool names; among several ledgers only it decides. Errors: [migration.ErrAmbiguous] with all candidates.
-func Ledger(found []migration.Fingerprint, tool string, want schema.Name, configured bool) (*migration.Fingerprint, error) {
-	match := func(f migration.Fingerprint) bool {
-		return f.Table.Table == want.Table && (want.Schema == "" || f.Table.Schema == want.Schema)
-	}
-	if configured {
-		found = slices.DeleteFunc(slices.Clone(found), func(f migration.Fingerprint) bool { return !match(f) })
-	}
-	switch len(found) {
-	case 0:
-		return nil, nil
-	case 1:
-		if found[0].Tool != tool && tool != "" {
-			return nil, fmt.Errorf("table %s is the ledger of %s, but the migrations are %s's: %w", found[0].Table, found[0].Tool, tool, migration.ErrAmbiguous)
-		}
-		return &found[0], nil
-	}
-	names := make([]string, len(found))
-	for i, f := range found {
-		names[i] = f.Table.String() + " of " + f.Tool
-	}
-	return nil, fmt.Errorf("%w: %s", migration.ErrAmbiguous, strings.Join(names, ", "))
-}

@@ -171,7 +171,7 @@ func TestLedger(t *testing.T) {
 		{"two, one is configured with its schema", []migration.Fingerprint{goose, mate}, "dbmate", "app.schema_migrations", true, "app.schema_migrations", false},
 		{"another schema is configured", []migration.Fingerprint{goose, mate}, "dbmate", "other.schema_migrations", true, "", false},
 	} {
-		got, err := backup.Ledger(c.found, c.tool, name(c.want), c.configured)
+		got, err := migration.FindLedger(c.found, c.tool, name(c.want), c.configured)
 		if errors.Is(err, migration.ErrAmbiguous) != c.ambiguous || err != nil != c.ambiguous {
 			t.Errorf("%s: %v", c.what, err)
 		}

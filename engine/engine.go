@@ -176,3 +176,16 @@ type Locker interface {
 	// It is held until unlock, or until this process or its connection ends.
 	Lock(ctx context.Context, name string) (unlock func() error, err error)
 }
+
+// Completer is a server that can write the statements that lead from one schema to another.
+type Completer interface {
+	// Complete gives statements for changes, in an order in which they can run: Old is what is there, New what is wanted.
+	Complete(changes []schema.Change) ([]Completion, error)
+}
+
+// Completion is one statement of a [Completer].
+type Completion struct {
+	SQL     string   // without a semicolon at its end
+	Objects []string // keys of the objects that it makes, [schema.Object.Key]
+	Adds    bool     // it only adds: nothing that is there is changed or taken away, and no row is touched
+}

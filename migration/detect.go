@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -110,4 +111,62 @@ func (p print) fits(t *schema.Table) bool {
 		}
 	}
 	return true
+}
+
+// FindLedger finds the one ledger that belongs to a tool. want is the table that the configuration or the
+// tool names; among several ledgers only it decides. Errors: [ErrAmbiguous] with all candidates.
+func FindLedger(found []Fingerprint, tool string, want schema.Name, configured bool) (*Fingerprint, error) {
+	match := func(f Fingerprint) bool {
+		return f.Table.Table == want.Table && (want.Schema == "" || f.Table.Schema == want.Schema)
+	}
+	if configured {
+		found = slices.DeleteFunc(slices.Clone(found), func(f Fingerprint) bool { return !match(f) })
+	}
+	switch len(found) {
+	case 0:
+		return nil, nil
+	case 1:
+		if found[0].Tool != tool && tool != "" {
+			return nil, fmt.Errorf("table %s is the ledger of %s, but the migrations are %s's: %w", found[0].Table, found[0].Tool, tool, ErrAmbiguous)
+		}
+		return &found[0], nil
+	}
+	names := make([]string, len(found))
+	for i, f := range found {
+		names[i] = f.Table.String() + " of " + f.Tool
+	}
+	return nil, fmt.Errorf("%w: %s", ErrAmbiguous, strings.Join(names, ", "))
+}
+
+// CheckColumns refuses a table that has the name of a tool's ledger and other columns than the tool's: it is somebody
+// else's. One that is absent, and a tool whose ledger may have any columns, are fine. Errors: [ErrForeign].
+func CheckColumns(tables []schema.Table, tool string, want schema.Name) error {
+	for i := range tables {
+		t := &tables[i]
+		if !SameTable(want, t.Name) {
+			continue
+		}
+		known := false
+		for _, p := range prints() {
+			if p.tool != tool {
+				continue
+			}
+			if known = true; p.fits(t) {
+				return nil
+			}
+		}
+		if !known {
+			return nil
+		}
+		columns := make([]string, len(t.Columns))
+		for i, c := range t.Columns {
+			columns[i] = c.Name
+		}
+		whose := "no tool that is known"
+		if other := toolOf(t, tables); other != "" {
+			whose = other
+		}
+		return fmt.Errorf("table %s: %w: %s; they are those of %s, and not %s's", t.Name, ErrForeign, strings.Join(columns, ", "), whose, tool)
+	}
+	return nil
 }

@@ -30,6 +30,7 @@ var (
 	ErrMarksAll  = errors.New("marking this migration would mark others too") // one-number ledgers: the migration is not the next one
 	ErrNone      = errors.New("no migrations found")
 	ErrAmbiguous = errors.New("more than one ledger found")
+	ErrForeign   = errors.New("the ledger table has foreign columns")
 	ErrHeld      = errors.New("the migration tool's own lock is held") // by whom is said in the message
 )
 

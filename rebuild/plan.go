@@ -121,7 +121,7 @@ func (r *Run) planDatabase(ctx context.Context, p *Plan, files []migration.Migra
 	if err != nil {
 		return err
 	}
-	found, err := backup.Ledger(sel.Ledgers, r.Tool.Name, r.Tool.Ledger.Table(), r.LedgerGiven)
+	found, err := migration.FindLedger(sel.Ledgers, r.Tool.Name, r.Tool.Ledger.Table(), r.LedgerGiven)
 	if err != nil {
 		return fmt.Errorf("database %s: %w", p.Database, err)
 	}

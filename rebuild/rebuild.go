@@ -156,11 +156,11 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
-	unlock, err := r.lock(ctx)
+	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }() // the lock ends with the connection in any case
 	r.journal = j
 	stages := r.Stages()
 	err = pipeline.Run(ctx, j, stages, r.Notify)
@@ -171,32 +171,6 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 		return r.failed(ctx, j, errors.Join(err, r.build.Close()))
 	}
 	return r.build.Close()
-}
-
-// lockPatience is how long a lock that is held is asked for again: a server may take a moment to notice that
-// the process of a killed run is gone.
-const lockPatience = 3 * time.Second
-
-// lock takes the lock inside the server, where it has one. Errors: [engine.ErrLocked].
-func (r *Run) lock(ctx context.Context) (unlock func(), err error) {
-	locker, ok := r.Server.(engine.Locker)
-	if !ok {
-		return func() {}, nil
-	}
-	for begin := time.Now(); ; {
-		free, err := locker.Lock(ctx, r.Header.Database)
-		if err == nil {
-			return func() { _ = free() }, nil // the lock ends with the connection in any case
-		}
-		if !errors.Is(err, engine.ErrLocked) || time.Since(begin) > lockPatience {
-			return nil, fmt.Errorf("lock database %s: %w", r.Header.Database, err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }
 
 // failed decides what becomes of a run that did not come to its end. An interrupted one is kept as it is,

@@ -15,11 +15,11 @@ import (
 // was interrupted.
 func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err error) {
 	r.prepare()
-	unlock, err := r.lock(ctx)
+	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
 	if err != nil {
 		return "", err
 	}
-	defer unlock()
+	defer func() { _ = unlock() }() // the lock ends with the connection in any case
 	if err := j.Append(journal.KindStart, undoneStage, nil); err != nil {
 		return "", err
 	}

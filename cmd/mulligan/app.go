@@ -56,9 +56,9 @@ func (a *app) root() *cobra.Command {
 		group string
 		cmd   *cobra.Command
 	}{
-		{"main", a.rebuildCommand()}, {"main", a.backupCommand()}, {"main", a.restoreCommand()},
+		{"main", a.rebuildCommand()}, {"main", a.repairCommand()}, {"main", a.backupCommand()}, {"main", a.restoreCommand()},
 		{"main", a.resumeCommand()}, {"main", a.undoCommand()}, {"main", a.demoCommand()},
-		{"look", a.snapshotsCommand()}, {"look", a.runsCommand()},
+		{"look", a.doctorCommand()}, {"look", a.snapshotsCommand()}, {"look", a.runsCommand()},
 		{"", a.versionCommand()}, {"", a.manCommand()},
 	} {
 		add.cmd.GroupID = add.group

@@ -14,6 +14,11 @@ func (a *app) guard(target *config.Target, database, protectedName, what string)
 		return usageError{fmt.Errorf("target %s is protected", target.Name),
 			fmt.Sprintf("if you mean it, repeat its name: --protected-name %s", target.Name)}
 	}
+	return a.confirm(database, what)
+}
+
+// confirm asks for the database's name, unless --yes was given.
+func (a *app) confirm(database, what string) error {
 	if a.config.Settings.Yes {
 		return nil
 	}

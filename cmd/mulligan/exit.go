@@ -11,11 +11,13 @@ import (
 
 	"mulligan/backup"
 	"mulligan/config"
+	"mulligan/doctor"
 	"mulligan/engine"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/pipeline"
 	"mulligan/rebuild"
+	"mulligan/repair"
 	"mulligan/restore"
 	"mulligan/snapshot"
 )
@@ -50,6 +52,13 @@ func exitRules() []exitRule {
 		{isFinding, exitFindings, "the snapshot is damaged: `mulligan snapshots list` shows others"},
 		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
 		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
+		{is(repair.ErrRefused), exitFindings, "nothing was written; `mulligan doctor` shows the evidence"},
+		{is(repair.ErrUnmended), exitMidway, "the ledger was written, and a copy of it as it was is in the repository: look at it with `mulligan doctor`"},
+		{is(migration.ErrHeld), exitLocked, "a run of the migration tool is going on: wait for it; nothing was written"},
+		{is(doctor.ErrMoved), exitFailed, "something migrated meanwhile, or a migration reached outside of its scratch database: run it again when nothing else does"},
+		{is(doctor.ErrOutside), exitFailed, "name a server of its own for the replay with `shadow:` or --shadow; nothing was run"},
+		{is(doctor.ErrShadow), exitFailed, "the replay needs the right to make a database (docs/engines.md has the grants), or a server of its own: `shadow:` or --shadow"},
+		{is(migration.ErrForeign), exitFailed, "name the right table with migrations.table, or the right tool with migrations.tool"},
 		{is(snapshot.ErrNewer), exitFailed, "the snapshot was written by a newer mulligan: use that version to read it"},
 		{is(snapshot.ErrCorrupt), exitFailed, "the snapshot is damaged: nothing was loaded from it; `mulligan snapshots list` shows others, `mulligan snapshots verify` checks them"},
 		{is(errNoSnapshot), exitNoSnapshot, "`mulligan snapshots list` shows what is there"},

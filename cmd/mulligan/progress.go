@@ -31,6 +31,7 @@ type progress struct {
 	said  time.Time
 	bars  *mpb.Progress
 	bar   *mpb.Bar
+	loose bool // a line of step is on the terminal
 }
 
 // newProgress is silent with --quiet.
@@ -92,6 +93,24 @@ func (p *progress) moved(stage string, rows, _ int64, total int64) {
 	}
 }
 
+// step is told of one more thing that is done, where nobody knows how many there will be.
+func (p *progress) step(stage, what string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.terminal {
+		p.loose = true
+		fmt.Fprintf(p.out, "\r\x1b[K    %s %d: %s", stage, n, what)
+		return
+	}
+	if p.said.IsZero() {
+		p.said = p.now()
+	}
+	if now := p.now(); now.Sub(p.said) >= lineEvery {
+		p.said = now
+		fmt.Fprintf(p.out, "  … %-15s %d, at %s\n", stage, n, what)
+	}
+}
+
 func (p *progress) draw(rows, total int64) {
 	if p.bar == nil {
 		p.bars = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(40), mpb.WithRefreshRate(120*time.Millisecond))
@@ -113,6 +132,10 @@ func (p *progress) end() {
 		p.bars.Wait()
 		p.bars, p.bar = nil, nil
 		fmt.Fprint(p.out, "\r\x1b[K") // what the bar's last frame left on the line
+	}
+	if p.loose {
+		p.loose = false
+		fmt.Fprint(p.out, "\r\x1b[K")
 	}
 	p.stage = ""
 }

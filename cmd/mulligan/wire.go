@@ -34,16 +34,21 @@ import (
 // errNoSnapshot tells that a snapshot or the repository is not there.
 var errNoSnapshot = errors.New("no such snapshot")
 
-// connect opens the server of a url. A new engine is one line here.
+// connect opens the server of a url that names a database.
 func connect(ctx context.Context, url engine.URL) (engine.Server, error) {
+	if url.Database() == "" {
+		return nil, usageError{fmt.Errorf("database url %s names no database", url), "add it after the host: …/database"}
+	}
+	return connectServer(ctx, url)
+}
+
+// connectServer opens the server of a url. A new engine is one line here.
+func connectServer(ctx context.Context, url engine.URL) (engine.Server, error) {
 	connectors := map[engine.Family]func(context.Context, engine.URL) (engine.Server, error){
 		engine.Postgres: postgres.Connect,
 		engine.MySQL:    mysql.Connect,
 		engine.MariaDB:  mysql.Connect,
 		engine.SQLite:   sqlite.Connect,
-	}
-	if url.Database() == "" {
-		return nil, usageError{fmt.Errorf("database url %s names no database", url), "add it after the host: …/database"}
 	}
 	return connectors[url.Family()](ctx, url)
 }

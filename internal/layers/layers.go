@@ -44,7 +44,7 @@ func plan() []floor {
 		{2, []string{"migration"}},
 		{3, []string{"engine/*", "store/*", "migration/*"}},
 		{4, []string{"backup", "restore", "doctor"}},
-		{5, []string{"rebuild", "drill", "schedule"}},
+		{5, []string{"rebuild", "repair", "drill", "schedule"}},
 		{6, []string{"cmd/mulligan"}},
 	}
 }

@@ -17,7 +17,8 @@ import (
 // Database is an empty database, open, and where it is.
 type Database struct {
 	engine.DB
-	URL engine.URL
+	URL    engine.URL
+	Server engine.Server
 }
 
 // Exec runs statements, one after the other.
@@ -92,7 +93,7 @@ func open(t testing.TB, address string, connect func(context.Context, engine.URL
 		t.Fatalf("open: %v", err)
 	}
 	t.Cleanup(func() { closing(t, db.Close()) })
-	return Database{DB: db, URL: u}
+	return Database{DB: db, URL: u, Server: s}
 }
 
 func closing(t testing.TB, err error) {

@@ -1,0 +1,354 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"mulligan/engine"
+	"mulligan/migration"
+	"mulligan/schema"
+)
+
+// Case is what a doctor is asked about: a schema and the records of a ledger, from wherever they come.
+type Case struct {
+	Tool     *migration.Tool
+	Files    []migration.Migration
+	Records  []migration.Record
+	Live     *schema.Schema          // with its ledgers
+	Database string                  // the live database's name
+	Version  string                  // of its server
+	Known    map[migration.ID]string // hashes of files as an earlier snapshot saw them when they were recorded already; nil = none
+	Place    Place
+}
+
+// Place is where shadows are made.
+type Place struct {
+	Server engine.Server
+	URL    engine.URL   // for child processes; the database in it is not used
+	Name   string       // of the scratch database: [engine.ScratchName] made it
+	Like   *engine.Info // what it must be like; nil = the server's defaults
+	Own    bool         // it is the live database's own server, so a migration that names that database would reach it
+}
+
+// Options are what an examination may be told; nil or zero fields are defaults.
+type Options struct {
+	StepTimeout time.Duration                     // for each migration and the bootstrap; 0 = no limit
+	Output      io.Writer                         // what migration tools print; nil = nowhere
+	Progress    func(id migration.ID, played int) // a migration was replayed; played of them in all
+}
+
+// Examine judges a case. What is wrong with migrations, ledger or schema is in the diagnosis and no error; errors are
+// what keeps it from being made: [ErrShadow], [ErrOutside], those of the engine. The scratch database is gone when it returns.
+func Examine(ctx context.Context, c *Case, o *Options) (_ *Diagnosis, err error) {
+	x := &examiner{c: c, shadow: &shadow{c: c}}
+	if o != nil {
+		x.shadow.options = *o
+	}
+	if err := c.outside(); err != nil {
+		return nil, err
+	}
+	unlock, err := engine.Hold(ctx, c.Place.Server, c.Place.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	begin := time.Now()
+	defer func() { err = errors.Join(err, x.shadow.close(ctx)) }()
+	if err := x.replay(ctx); err != nil {
+		return nil, err
+	}
+	d := x.diagnose()
+	d.Time, d.Shadow = begin.UTC(), x.shadow.report
+	d.Shadow.Version, d.Shadow.Database, d.Shadow.Seconds = c.Place.Server.Traits().Version, c.Place.Name, time.Since(begin).Seconds()
+	return d, nil
+}
+
+// outside refuses migrations whose replay would change the live database.
+func (c *Case) outside() error {
+	if !c.Place.Own {
+		return nil
+	}
+	var found []string
+	for _, m := range c.Files {
+		if m.Path == "" {
+			continue
+		}
+		lines, err := c.namesDatabase(m)
+		if err != nil {
+			return err
+		}
+		if len(lines) > 0 {
+			found = append(found, fmt.Sprintf("%s, line %d", m.Path, lines[0]))
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	const most = 5
+	if len(found) > most {
+		found = append(found[:most], fmt.Sprintf("and %d more", len(found)-most))
+	}
+	return fmt.Errorf("%w: these reach for database %s or for the whole server:\n  %s", ErrOutside, c.Database, strings.Join(found, "\n  "))
+}
+
+// namesDatabase finds where a migration reaches outside. Code is searched for the name in quotes only.
+func (c *Case) namesDatabase(m migration.Migration) ([]int, error) {
+	family := c.Place.Server.Traits().Family
+	if c.Tool.Script != nil {
+		script, err := c.Tool.Script(m)
+		if err != nil {
+			return nil, nil // it cannot be run either; the replay says why
+		}
+		var lines []int
+		for _, part := range script.Parts {
+			for _, line := range migration.NamesDatabase(family, part.Text, c.Database) {
+				lines = append(lines, line+part.Line-1)
+			}
+		}
+		return lines, nil
+	}
+	if family != engine.MySQL && family != engine.MariaDB {
+		return nil, nil
+	}
+	file, err := migration.ReadFile(m.Path)
+	if err != nil {
+		return nil, err
+	}
+	for i, line := range strings.Split(file.Text, "\n") {
+		if strings.Contains(line, family.Ident(c.Database)+".") {
+			return []int{i + 1}, nil
+		}
+	}
+	return nil, nil
+}
+
+// examiner works on one case.
+type examiner struct {
+	c      *Case
+	shadow *shadow
+
+	first    int // index of the first migration that was inspected by itself
+	evidence *evidence
+	heard    []testimony // by index into the files; those before first, and those not played, are empty
+	played   []bool
+	sent     [][]migration.Statement
+	fault    *ReplayFault
+	in       []bool // the migrations that the schema is taken to have
+	target   state  // the schema that they make
+	proven   bool   // target was replayed, and is no mere composition
+}
+
+// replay plays the migrations as often as it takes to explain the live schema: once where the ledger tells the truth.
+func (x *examiner) replay(ctx context.Context) error {
+	if err := x.pass(ctx, x.recordedPrefix()); err != nil {
+		return err
+	}
+	x.choose()
+	if x.first > 0 && x.unexplained() && (x.fault == nil || x.fault.Migration != "") {
+		// Something is not as the recorded migrations leave it: each of them must be asked by itself.
+		if err := x.pass(ctx, 0); err != nil {
+			return err
+		}
+		x.choose()
+	}
+	return x.confirm(ctx)
+}
+
+// recordedPrefix counts the migrations at the beginning of the files that the ledger calls applied.
+func (x *examiner) recordedPrefix() int {
+	for i, s := range migration.Compare(x.c.Files, x.c.Records) {
+		if s.Verdict != migration.VerdictApplied {
+			return i
+		}
+	}
+	return len(x.c.Files)
+}
+
+// pass replays everything in a new shadow, and inspects it after the first n migrations and after each later one.
+func (x *examiner) pass(ctx context.Context, n int) error {
+	files := x.c.Files
+	x.first, x.fault = n, nil
+	x.played, x.sent, x.heard = make([]bool, len(files)), make([][]migration.Statement, len(files)), make([]testimony, len(files))
+	var base, now state
+	var deltas []delta
+	err := x.shadow.open(ctx)
+	if err == nil {
+		err = x.prefix(ctx, n)
+	}
+	if err == nil {
+		if base, err = x.shadow.inspect(ctx); err != nil {
+			return err
+		}
+		now = base
+		err = x.shadow.play(ctx, x.unbooted(files[n:]), func(step migration.Step) error {
+			next, err := x.shadow.inspect(ctx)
+			if err != nil {
+				return err
+			}
+			i := migration.Index(files, step.ID)
+			deltas = append(deltas, delta{i, schema.Diff(now.objects(), next.objects()), step.Sent})
+			x.played[i], x.sent[i] = true, step.Sent
+			now = next
+			return nil
+		})
+	}
+	if err := x.fail(ctx, err); err != nil {
+		return err
+	}
+	live, _ := x.c.split(x.c.Live)
+	x.evidence = gather(base, deltas, live)
+	for _, d := range deltas {
+		x.heard[d.index] = x.evidence.hear(d)
+	}
+	return nil
+}
+
+// prefix plays the first n migrations without a look at each.
+func (x *examiner) prefix(ctx context.Context, n int) error {
+	done, err := x.shadow.jump(ctx, n)
+	if !done && err == nil {
+		err = x.shadow.play(ctx, x.unbooted(x.c.Files[:n]), func(step migration.Step) error {
+			i := migration.Index(x.c.Files, step.ID)
+			x.played[i], x.sent[i] = true, step.Sent
+			return nil
+		})
+	}
+	if done && err == nil {
+		for i := range n {
+			x.played[i] = true
+		}
+	}
+	return err
+}
+
+// unbooted leaves out what the bootstrap has recorded.
+func (x *examiner) unbooted(list []migration.Migration) []migration.Migration {
+	return slices.DeleteFunc(slices.Clone(list), func(m migration.Migration) bool { return x.shadow.isBooted(m.ID) })
+}
+
+// fail takes up a migration that failed: that is a finding. Anything else is an error.
+func (x *examiner) fail(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	var mine *ownError
+	var failed *migration.RunError
+	var boot *bootstrapError
+	switch {
+	case ctx.Err() != nil:
+		return errors.Join(ctx.Err(), err)
+	case errors.As(err, &mine):
+		return mine.err
+	case errors.As(err, &boot):
+		x.fault = &ReplayFault{Message: boot.Error()}
+		if errors.As(err, &failed) {
+			x.fault.Path, x.fault.Line, x.fault.Statement = failed.Path, failed.Line, failed.Statement
+		}
+	case errors.As(err, &failed):
+		x.fault = &ReplayFault{Migration: failed.ID, Path: failed.Path, Line: failed.Line, Statement: failed.Statement, Message: failed.Err.Error()}
+	default:
+		return err
+	}
+	return nil
+}
+
+// choose decides which migrations the schema has, and composes the schema that they make.
+func (x *examiner) choose() {
+	traces := make([]Trace, len(x.c.Files))
+	for i := range traces {
+		traces[i] = x.trace(i)
+	}
+	x.in = choose(traces, x.standings())
+	x.target = x.evidence.predict(func(i int) bool { return i >= x.first && x.in[i] })
+	x.proven = x.isPrefix() // then what was composed is what was inspected
+}
+
+// trace says what the schema shows of a migration.
+func (x *examiner) trace(i int) Trace {
+	switch {
+	case x.shadow.isBooted(x.c.Files[i].ID):
+		return TraceBootstrap
+	case !x.played[i]:
+		return TraceUnknown
+	case i < x.first:
+		return TraceAll // until something says otherwise; see unexplained
+	default:
+		return x.heard[i].trace()
+	}
+}
+
+// isPrefix tells whether the chosen migrations are all up to one of them, but for those that change nothing.
+func (x *examiner) isPrefix() bool {
+	for i := x.first; i <= x.last(); i++ {
+		changes := slices.ContainsFunc(x.evidence.deltas, func(d delta) bool { return d.index == i && len(d.changes) > 0 })
+		if !x.in[i] && changes {
+			return false
+		}
+	}
+	return true
+}
+
+// last is the index of the last chosen migration; -1 = there is none.
+func (x *examiner) last() int {
+	for i, in := range slices.Backward(x.in) {
+		if in {
+			return i
+		}
+	}
+	return -1
+}
+
+// unexplained tells whether the live schema differs from the target in what no inspected migration accounts for.
+func (x *examiner) unexplained() bool {
+	real, _ := x.compare()
+	return slices.ContainsFunc(real, func(c schema.Change) bool {
+		return !slices.ContainsFunc(x.heard, func(t testimony) bool { return t.mentions(keyOf(c)) })
+	})
+}
+
+func (t testimony) mentions(key string) bool {
+	is := func(c schema.Change) bool { return keyOf(c) == key }
+	return slices.ContainsFunc(t.there, is) || slices.ContainsFunc(t.missing, is) || slices.ContainsFunc(t.different, is)
+}
+
+// compare lays the target and the live schema side by side: Old is the replay's.
+func (x *examiner) compare() (real, cosmetic []schema.Change) {
+	real, cosmetic = schema.Split(schema.Diff(x.target.objects(), x.evidence.live.objects()))
+	// An order that is on one side only is that of a table that is on one side only, which is told by itself.
+	return slices.DeleteFunc(real, func(c schema.Change) bool { return c.Kind == schema.KindColumnOrder }), cosmetic
+}
+
+// confirm replays exactly the chosen migrations, where they are no prefix of all: what was composed may be wrong.
+func (x *examiner) confirm(ctx context.Context) error {
+	if x.isPrefix() || x.fault != nil {
+		return nil
+	}
+	var chosen []migration.Migration
+	for i, m := range x.c.Files {
+		if x.in[i] {
+			chosen = append(chosen, m)
+		}
+	}
+	err := x.shadow.open(ctx)
+	if err == nil {
+		err = x.shadow.play(ctx, x.unbooted(chosen), func(migration.Step) error { return nil })
+	}
+	var failed *migration.RunError
+	if errors.Is(err, errors.ErrUnsupported) || errors.As(err, &failed) && ctx.Err() == nil {
+		return nil // they cannot be played without the others: nothing is proved
+	}
+	if err != nil {
+		return x.fail(ctx, err)
+	}
+	st, err := x.shadow.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	x.target, x.proven = st, true
+	return nil
+}

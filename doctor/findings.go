@@ -1,0 +1,151 @@
+package doctor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"mulligan/migration"
+)
+
+// The kinds of findings that are no verdicts.
+const (
+	KindDrift  = "drift"      // an object that the migrations make otherwise, or not at all
+	KindRow    = "ledger-row" // a row of the ledger that names nothing
+	KindLock   = "lock"       // the tool's lock is held
+	KindReplay = "replay"     // a migration failed in the shadow
+	KindAccess = "access"     // owners and grants that differ
+)
+
+// findings lists what is worth saying, and decides whether the database is healthy.
+func (d *Diagnosis) findings() {
+	d.replayFinding()
+	for i := range d.Migrations {
+		e := &d.Migrations[i]
+		if e.Verdict == Applied || e.Verdict == Pending {
+			continue
+		}
+		late := migration.Late("")
+		if e.Verdict == OutOfOrder && strings.HasSuffix(e.Why, "will run it next") {
+			late = migration.LateRuns
+		}
+		d.Findings = append(d.Findings, Finding{
+			Kind: string(e.Verdict), Severity: e.Verdict.severity(surroundings{late: late}), Migration: e.ID,
+			Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(),
+		})
+		if e.Verdict != Duplicate && len(e.Records) > 1 && e.Recorded {
+			d.Findings = append(d.Findings, Finding{
+				Kind: string(Duplicate), Severity: Problem, Migration: e.ID,
+				Message: fmt.Sprintf("the ledger has %d records of it", len(e.Records)), Fix: (&Examined{Verdict: Duplicate}).Fix(),
+			})
+		}
+	}
+	for _, s := range d.orphans {
+		for _, r := range s.Records {
+			d.Findings = append(d.Findings, Finding{
+				Kind: KindRow, Severity: Problem, Message: "a row of the ledger names no migration", Evidence: []string{rawText(r)},
+				Fix: "delete the row from the ledger, or mend it by hand",
+			})
+		}
+	}
+	for _, diff := range d.Drift {
+		d.Findings = append(d.Findings, diff.finding())
+	}
+	if n := len(d.Access); n > 0 {
+		d.Findings = append(d.Findings, Finding{
+			Kind: KindAccess, Severity: Info, Message: fmt.Sprintf("%d owners or grants are not what the migrations make", n),
+			Evidence: texts(d.Access),
+		})
+	}
+	d.Judge()
+}
+
+// Judge decides whether the database is healthy: no finding is a problem.
+func (d *Diagnosis) Judge() {
+	d.Healthy = !slices.ContainsFunc(d.Findings, func(f Finding) bool { return f.Severity == Problem })
+}
+
+func (d *Diagnosis) replayFinding() {
+	if d.Replay == nil {
+		return
+	}
+	f := Finding{Kind: KindReplay, Severity: Problem, Migration: d.Replay.Migration, Message: "the replay failed: " + d.Replay.Message}
+	if d.Replay.Path != "" {
+		where := d.Replay.Path
+		if d.Replay.Line > 0 {
+			where = fmt.Sprintf("%s:%d", where, d.Replay.Line)
+		}
+		f.Evidence = append(f.Evidence, where)
+	}
+	if d.Replay.Statement != "" {
+		f.Evidence = append(f.Evidence, d.Replay.Statement)
+	}
+	f.Fix = "the migrations must run on an empty database; where the application makes base tables, say so with migrations.bootstrap"
+	d.Findings = append(d.Findings, f)
+}
+
+// finding tells one difference.
+func (diff Difference) finding() Finding {
+	f := Finding{Kind: KindDrift, Severity: Problem, Migration: diff.From, Message: diff.Text}
+	switch {
+	case diff.From == "" && diff.Old == "":
+		f.Message += ": made by hand, by no migration"
+		f.Fix = "write a migration that makes it, or take it away"
+	case diff.New == "":
+		f.Message += ": migration " + string(diff.From) + " makes it"
+		f.Fix = "make it by hand as the migration does; a rebuild makes it, too"
+	default:
+		f.Fix = "change it by hand to what the migrations make, or write a migration for the change"
+	}
+	return f
+}
+
+// Evidence is what speaks for a verdict, line by line.
+func (e *Examined) Evidence() []string {
+	var list []string
+	if len(e.There) > 0 && e.Trace != TraceAll {
+		list = append(list, "there: "+names(e.There, func(s string) string { return s }))
+	} else if len(e.There) > 0 {
+		list = append(list, names(e.There, func(s string) string { return s }))
+	}
+	for _, group := range []struct {
+		word string
+		list []Difference
+	}{{"missing: ", e.Missing}, {"different: ", e.Different}} {
+		if len(group.list) > 0 {
+			list = append(list, group.word+names(group.list, func(d Difference) string { return d.Text }))
+		}
+	}
+	for _, s := range e.Data {
+		where := ""
+		if s.Line > 0 {
+			where = fmt.Sprintf(" (line %d)", s.Line)
+		}
+		list = append(list, "changes rows, which no schema shows"+where+": "+s.Text)
+	}
+	for _, c := range e.Complete {
+		list = append(list, "to complete it: "+c.SQL)
+	}
+	return list
+}
+
+func texts(list []Difference) []string {
+	lines := make([]string, len(list))
+	for i, d := range list {
+		lines[i] = d.Text
+	}
+	return lines
+}
+
+// rawText is a row for people.
+func rawText(r migration.Record) string {
+	var cells []string
+	for _, c := range slices.Sorted(maps.Keys(r.Raw)) {
+		cells = append(cells, c+"="+r.Raw[c])
+	}
+	if len(cells) == 0 {
+		return "every cell is NULL"
+	}
+	return strings.Join(cells, ", ")
+}
