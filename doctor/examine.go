@@ -251,6 +251,8 @@ func (x *examiner) fail(ctx context.Context, err error) error {
 		}
 	case errors.As(err, &failed):
 		x.fault = &ReplayFault{Migration: failed.ID, Path: failed.Path, Line: failed.Line, Statement: failed.Statement, Message: failed.Err.Error()}
+	case errors.Is(err, errors.ErrUnsupported):
+		x.fault = &ReplayFault{Message: "the migrations cannot be replayed one at a time: " + err.Error()}
 	default:
 		return err
 	}

@@ -63,6 +63,9 @@ func (s *shadow) open(ctx context.Context) error {
 	err = s.timed(ctx, func(ctx context.Context, _ func()) error {
 		return s.c.Tool.Bootstrap.Run(ctx, s.target(), "", s.options.output())
 	})
+	if err == nil {
+		err = s.bootstrapped(ctx)
+	}
 	if err != nil {
 		return &bootstrapError{err}
 	}
@@ -71,6 +74,15 @@ func (s *shadow) open(ctx context.Context) error {
 		return fmt.Errorf("read the ledger that the bootstrap left: %w", err)
 	}
 	return nil
+}
+
+// bootstrapped makes sure that the bootstrap worked here: a command that ignores its url leaves the shadow empty.
+func (s *shadow) bootstrapped(ctx context.Context) error {
+	found, err := s.db.Inspect(ctx)
+	if err == nil && len(found.Tables) == 0 {
+		err = errors.New("it ended well, but the scratch database is still empty; does it read its url from the environment (DATABASE_URL)?")
+	}
+	return err
 }
 
 // bootstrapError is a bootstrap that failed.
@@ -168,8 +180,12 @@ func (s *shadow) jump(ctx context.Context, n int) (done bool, err error) {
 	if _, ok := s.c.Tool.Runner.(migration.Stepper); ok || n < 2 {
 		return false, nil
 	}
+	to := s.c.Files[n-1].ID
+	if n == len(s.c.Files) {
+		to = "" // all, which every runner can do
+	}
 	err = s.timed(ctx, func(ctx context.Context, _ func()) error {
-		return s.c.Tool.Runner.Run(ctx, s.target(), s.c.Files[n-1].ID, s.options.output())
+		return s.c.Tool.Runner.Run(ctx, s.target(), to, s.options.output())
 	})
 	if errors.Is(err, errors.ErrUnsupported) {
 		return false, nil

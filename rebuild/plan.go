@@ -4,11 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mulligan/backup"
+	"mulligan/doctor"
 	"mulligan/engine"
 	"mulligan/journal"
 	"mulligan/migration"
@@ -39,7 +42,8 @@ type Plan struct {
 	Bootstrap  bool               `json:"bootstrap"`
 	Ledger     string             `json:"ledger"`
 	Records    int                `json:"records"`
-	Recorded   migration.ID       `json:"recorded"` // position that the ledger tells
+	Recorded   migration.ID       `json:"recorded"`           // position that the ledger tells
+	Examined   *Examination       `json:"examined,omitempty"` // what the doctor found; nil = it was not asked
 	Migrations []migration.Status `json:"migrations"`
 	Carried    []PlannedTable     `json:"carried"`
 	Pulled     []schema.Name      `json:"pulled,omitempty"` // carried only because a carried table needs them
@@ -193,13 +197,179 @@ func (r *Run) planRestore(ctx context.Context, p *Plan, files []migration.Migrat
 	return err
 }
 
-// preflight makes the plan, and proves the one thing that a plan cannot know: that a database may be made.
+// Examination is what the doctor found, as far as it matters to a run.
+type Examination struct {
+	Position migration.ID        `json:"position"` // where the rows belong
+	Match    doctor.Match        `json:"match"`
+	Findings []doctor.Finding    `json:"findings"`
+	Lost     []doctor.Difference `json:"lost"` // what no migration makes, and the new database will lack
+}
+
+// Examine asks the doctor where the rows belong, and what the migrations do not make. It changes nothing but for a
+// scratch database that comes and goes. Where the user has named the position there is nothing to ask.
+func (r *Run) Examine(ctx context.Context, p *Plan) error {
+	if r.Header.Options.At != "" || r.Header.Options.Newest {
+		return nil
+	}
+	c, err := r.asCase(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := doctor.Examine(ctx, c, &doctor.Options{Output: r.Output, StepTimeout: r.StepTimeout, Progress: r.Replayed})
+	if errors.Is(err, doctor.ErrOutside) && r.Header.Strategy == restore.InPlace {
+		p.Warnings = append(p.Warnings, "migrations name their own database, so they cannot be replayed beside it: the position is the ledger's")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	x := &Examination{Position: d.Effective, Match: d.Match, Findings: d.Findings, Lost: []doctor.Difference{}}
+	for _, diff := range d.Drift {
+		if diff.New != "" {
+			x.Lost = append(x.Lost, diff)
+		}
+	}
+	if d.Match == doctor.Unknown {
+		x.Position = p.Recorded // nothing better is known; whether the rows fit there is seen when they are to be loaded
+	}
+	if err := x.half(d); err != nil {
+		return err
+	}
+	p.Examined = x
+	return nil
+}
+
+// half moves the position to a half-applied migration, where the tables have columns of it: the rows that fill them have
+// no place before it.
+func (x *Examination) half(d *doctor.Diagnosis) error {
+	for _, e := range d.Migrations {
+		if e.Verdict != doctor.HalfApplied || !slices.ContainsFunc(e.There, isPlace) {
+			continue
+		}
+		if len(e.Data) > 0 {
+			return fmt.Errorf("migration %s is applied in part, and changes rows: %w: whether it changed them cannot be told; mend it by hand (`mulligan doctor` shows what is there), or name the position with --at",
+				e.ID, restore.ErrMisfit)
+		}
+		x.Position = e.ID
+	}
+	return nil
+}
+
+// isPlace tells the objects that rows live in, by their keys.
+func isPlace(key string) bool {
+	return strings.HasPrefix(key, "column ") || strings.HasPrefix(key, "table ")
+}
+
+// asCase is what the doctor is asked about: the database that is to be rebuilt, or the one that a snapshot was taken of.
+func (r *Run) asCase(ctx context.Context) (*doctor.Case, error) {
+	files, err := r.Tool.Source.Migrations(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the migrations of %s: %w", r.Tool.Name, err)
+	}
+	src := doctor.Source{Server: r.Server, URL: r.URL.WithDatabase(r.Header.Database), Tool: r.Tool}
+	c := &doctor.Case{Tool: r.Tool, Files: files, Database: r.Header.Database}
+	if r.Header.Command == CommandRebuild {
+		return c, r.liveCase(ctx, c, &src)
+	}
+	reader, err := snapshot.Open(ctx, r.Store, r.Header.Source, r.Header.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	m := reader.Manifest()
+	like := engine.Info(m.Database)
+	c.Live, c.Version, c.Place = restore.Schema(m), m.ServerVersion, src.Place(&like)
+	if m.Ledger != nil {
+		c.Records = restore.Records(m.Ledger.Records)
+	}
+	return c, nil
+}
+
+func (r *Run) liveCase(ctx context.Context, c *doctor.Case, src *doctor.Source) (err error) {
+	info, err := r.Server.Stat(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	db, err := r.Server.Open(ctx, c.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if c.Live, err = db.Inspect(ctx); err != nil {
+		return fmt.Errorf("inspect database %s: %w", c.Database, err)
+	}
+	c.Records, err = r.Tool.Ledger.Records(ctx, db, c.Files)
+	if err != nil && !errors.Is(err, migration.ErrNoLedger) {
+		return fmt.Errorf("read ledger %s: %w", r.Tool.Ledger.Table(), err)
+	}
+	c.Version, c.Place = r.Server.Traits().Version, src.Place(info)
+	return nil
+}
+
+// preflight makes the plan, asks the doctor, and proves the one thing that neither can know: that a database like the
+// old one may be made.
 func (r *Run) preflight(ctx context.Context) error {
 	plan, err := r.MakePlan(ctx)
 	if err != nil {
 		return err
 	}
+	if err := r.tryCreate(ctx); err != nil {
+		return err
+	}
+	if err := r.Examine(ctx, plan); err != nil {
+		return err
+	}
+	if err := r.accepts(plan); err != nil {
+		return err
+	}
+	r.usePlan(plan)
+	return r.journal.Append(journal.KindNote, planNote, plan) // says that the preflight came to its end
+}
+
+// usePlan tells the build where the rows belong.
+func (r *Run) usePlan(p *Plan) {
+	r.plan = p
+	if p.Examined != nil {
+		r.build.Position = &p.Examined.Position
+	}
+}
+
+// takePlan takes up the plan that the journal holds.
+func (r *Run) takePlan() error {
+	for _, e := range slices.Backward(r.journal.Entries()) {
+		if e.Kind != journal.KindNote || e.Stage != planNote {
+			continue
+		}
+		p := &Plan{}
+		if err := json.Unmarshal(e.Data, p); err != nil {
+			return fmt.Errorf("take up the plan: %w", err)
+		}
+		r.usePlan(p)
+		return nil
+	}
+	return errors.New("the preflight did not come to its end")
+}
+
+// accepts refuses a run that would lose what no migration makes, unless the user has accepted that.
+func (r *Run) accepts(p *Plan) error {
+	if p.Examined == nil || len(p.Examined.Lost) == 0 || r.Header.Options.AcceptDrift {
+		return nil
+	}
+	const most = 12
+	var lines []string
+	for i, diff := range p.Examined.Lost {
+		if i == most {
+			lines = append(lines, fmt.Sprintf("and %d more", len(p.Examined.Lost)-most))
+			break
+		}
+		lines = append(lines, diff.Text)
+	}
+	return fmt.Errorf("%w, and it would not be carried over:\n  %s", restore.ErrDrift, strings.Join(lines, "\n  "))
+}
+
+// tryCreate makes a database like the old one, and drops it.
+func (r *Run) tryCreate(ctx context.Context) error {
 	var like *engine.Info
+	var err error
 	if r.Header.Replace {
 		if like, err = r.Server.Stat(ctx, r.Header.Database); err != nil {
 			return err
@@ -217,11 +387,7 @@ func (r *Run) preflight(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("make a database beside %s: %w", r.Header.Database, err)
 	}
-	if err := errors.Join(err, probe.Drop(context.WithoutCancel(ctx))); err != nil {
-		return err
-	}
-	r.plan = plan
-	return r.journal.Append(journal.KindNote, planNote, plan) // says that the preflight came to its end
+	return errors.Join(err, probe.Drop(context.WithoutCancel(ctx)))
 }
 
 // probe names the database that the preflight makes for a moment.
@@ -240,9 +406,8 @@ type binding struct {
 }
 
 func (r *Run) checkBinding(ctx context.Context) (any, error) {
-	planned := func(e journal.Entry) bool { return e.Kind == journal.KindNote && e.Stage == planNote }
-	if !slices.ContainsFunc(r.journal.Entries(), planned) {
-		return nil, errors.New("the preflight did not come to its end")
+	if err := r.takePlan(); err != nil {
+		return nil, err
 	}
 	files, err := r.Tool.Source.Migrations(ctx)
 	if err != nil {

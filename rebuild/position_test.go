@@ -41,7 +41,11 @@ func TestPosition(t *testing.T) {
 		{what: "given by the user", options: restore.Options{At: "005", AcceptDrift: true}, position: "005", want: "of "},
 		{what: "given by the user, after the data migration", options: restore.Options{At: "006", AcceptDrift: true}, position: "006", want: "-"},
 		{what: "given by the user, too early", options: restore.Options{At: "003"}, fails: restore.ErrMisfit, says: "table security_keys"},
-		{what: "drift", change: statements(`CREATE TABLE private (x)`, `INSERT INTO private VALUES (1)`), fails: restore.ErrMisfit, says: "table private"},
+		{what: "drift", change: statements(`CREATE TABLE private (x)`, `INSERT INTO private VALUES (1)`), fails: restore.ErrDrift, says: "table private"},
+		{
+			what: "drift that rows live in, accepted", change: statements(`CREATE TABLE private (x)`, `INSERT INTO private VALUES (1)`),
+			options: restore.Options{AcceptDrift: true}, fails: restore.ErrMisfit, says: "table private",
+		},
 		{what: "drift in an index", change: statements(`CREATE INDEX mine ON users (bio)`), fails: restore.ErrDrift, says: "mine"},
 		{
 			what: "drift in an index, accepted", change: statements(`CREATE INDEX mine ON users (bio)`),

@@ -63,6 +63,8 @@ type Run struct {
 	TempDir     string // for chunks that do not fit into memory; empty = the system's
 	Output      io.Writer
 	Progress    func(stage string, rows, bytes, total int64)
+	Replayed    func(id migration.ID, played int) // the doctor has replayed a migration
+	StepTimeout time.Duration                     // for each migration that the doctor replays; 0 = no limit
 	Notify      func(pipeline.Event)
 
 	build   *restore.Build

@@ -261,17 +261,3 @@ func unescape(s string) string {
 	}
 	return b.String()
 }
-
-func TestCandidateOrder(t *testing.T) {
-	change, misfit := schema.Change{Kind: "table"}, Misfit{}
-	fits0, fits1 := candidate{}, candidate{changes: []schema.Change{change}}
-	bad1, bad2 := candidate{misfits: []Misfit{misfit}}, candidate{misfits: []Misfit{misfit, misfit}}
-	order := []candidate{fits0, fits1, bad1, bad2} // the better first
-	for i, a := range order {
-		for k, b := range order {
-			if got := a.better(b); got != (i < k) {
-				t.Errorf("candidate %d better than %d: %t", i, k, got)
-			}
-		}
-	}
-}

@@ -52,7 +52,8 @@ func misfitError(at migration.ID, misfits []Misfit) error {
 	return fmt.Errorf("%w, nearest %s:\n  %s", ErrMisfit, where, strings.Join(lines, "\n  "))
 }
 
-func manifestRecords(list []snapshot.Record) []migration.Record {
+// Records are the ledger's records as a snapshot holds them.
+func Records(list []snapshot.Record) []migration.Record {
 	records := make([]migration.Record, len(list))
 	for i, r := range list {
 		records[i] = migration.Record{ID: migration.ID(r.ID), State: migration.State(r.State), At: r.At, Raw: r.Raw}

@@ -67,8 +67,10 @@ func driftError(drift []schema.Change) error {
 }
 
 // oldSchema is the source's schema as the manifest holds it, without its ledgers.
-func (b *Build) oldSchema() *schema.Schema {
-	m := b.manifest()
+func (b *Build) oldSchema() *schema.Schema { return Schema(b.manifest()).Without(b.isLedger) }
+
+// Schema is a source's schema as the manifest holds it: its objects, and the names of its tables.
+func Schema(m *snapshot.Manifest) *schema.Schema {
 	s := &schema.Schema{Objects: m.Objects, Sequences: m.Sequences}
 	for _, t := range m.Tables {
 		s.Tables = append(s.Tables, t.Table)
@@ -76,7 +78,7 @@ func (b *Build) oldSchema() *schema.Schema {
 	for _, e := range m.Excluded {
 		s.Tables = append(s.Tables, schema.Table{Name: e.Name})
 	}
-	return s.Without(b.isLedger)
+	return s
 }
 
 // dataProof is what compare-data saw.

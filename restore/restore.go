@@ -69,6 +69,7 @@ type Build struct {
 	Target   string      // the snapshot's folder in the store
 	Snapshot snapshot.ID // may be set later, by a stage before verify
 	Options  Options
+	Position *migration.ID                                // where the doctor says that the rows belong; nil = where the ledger says
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown
 
@@ -79,8 +80,6 @@ type Build struct {
 	replayed replayProof
 	loaded   *loadProof // nil = not known to be complete
 	layout   layout
-	// searchEnd is why the search for the position did not go on; nil = it came to its end.
-	searchEnd error
 }
 
 // Stages lists what turns a snapshot into the target's database, in order.

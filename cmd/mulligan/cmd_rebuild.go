@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"mulligan/doctor"
 	"mulligan/migration"
 	"mulligan/rebuild"
 	"mulligan/restore"
@@ -104,6 +105,13 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 		return err
 	}
 	if o.plan {
+		show := a.newProgress()
+		run.Replayed = func(id migration.ID, played int) { show.step("replay", string(id), played) }
+		err := run.Examine(ctx, plan)
+		show.close()
+		if err != nil {
+			return err
+		}
 		return a.result(plan, func(w io.Writer) { describePlan(w, plan) })
 	}
 	if h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json() {
@@ -154,6 +162,25 @@ func describePlan(w io.Writer, p *rebuild.Plan) {
 	}
 	for _, text := range p.Warnings {
 		fmt.Fprintf(w, "  warning     %s\n", text)
+	}
+	describeExamination(w, p)
+}
+
+// describeExamination says what the doctor found.
+func describeExamination(w io.Writer, p *rebuild.Plan) {
+	x := p.Examined
+	if x == nil {
+		return
+	}
+	fmt.Fprintf(w, "  doctor      the rows belong to %s\n", orNone(string(x.Position)))
+	for _, f := range x.Findings {
+		if f.Kind == string(doctor.Unrecorded) || f.Kind == string(doctor.Unprovable) || f.Kind == doctor.KindDrift || f.Severity == doctor.Info {
+			continue // the position accounts for the first two, and drift is told below
+		}
+		fmt.Fprintf(w, "              %s %s: %s\n", f.Kind, f.Migration, f.Message)
+	}
+	for _, diff := range x.Lost {
+		fmt.Fprintf(w, "              would be lost (--accept-drift): %s\n", diff.Text)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"mulligan/journal"
+	"mulligan/migration"
 	"mulligan/rebuild"
 	"mulligan/snapshot"
 )
@@ -62,6 +63,7 @@ func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal)
 	}
 	show := a.newProgress()
 	run.Notify, run.Progress = show.event, show.moved
+	run.Replayed = func(id migration.ID, played int) { show.step("preflight", string(id), played) }
 	a.say("run %s", run.Header.Run)
 	err = run.Execute(ctx, j)
 	show.close()
