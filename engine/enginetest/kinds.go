@@ -51,6 +51,10 @@ func testKinds(t *testing.T, e *env) {
 			}
 			after := inspect(t, e.script(t, base+k.before+k.change))
 			checkKind(t, k, schema.Diff(before.Objects, after.Objects))
+			if c, ok := e.server.(engine.Completer); ok {
+				e.complete(t, c, base+k.before, after)
+				e.complete(t, c, base+k.before+k.change, before)
+			}
 			checkOrder(t, after)
 		})
 	}
@@ -94,6 +98,30 @@ func (e *env) script(t testing.TB, text string) engine.DB {
 		t.Fatalf("script %s: %v", text, err)
 	}
 	return db
+}
+
+// complete makes a database by a script, lets the server complete it to a schema, and compares.
+func (e *env) complete(t *testing.T, c engine.Completer, script string, want *schema.Schema) {
+	t.Helper()
+	db := e.script(t, script)
+	list, err := c.Complete(schema.Diff(inspect(t, db).Objects, want.Objects))
+	if err != nil {
+		t.Errorf("complete: %v", err)
+		return
+	}
+	session, err := db.Session(deadline(t))
+	if err != nil {
+		t.Fatalf("session: %v", err)
+	}
+	defer closing(t, "session", session.Close)
+	for _, s := range list {
+		if _, err := session.ExecContext(deadline(t), s.SQL); err != nil {
+			t.Errorf("complete: %s: %v", s.SQL, err)
+		}
+	}
+	if real, _ := schema.Split(schema.Diff(inspect(t, db).Objects, want.Objects)); len(real) > 0 {
+		t.Errorf("after %v\ndiffers %v", list, real)
+	}
 }
 
 // testSame makes pairs of databases by two scripts that mean the same.

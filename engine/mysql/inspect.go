@@ -213,7 +213,8 @@ var (
 // describe writes a definition as an object.
 func describe(c code, order int) []schema.Object {
 	name := schema.Name{Table: c.name}.String()
-	def := c.text
+	// MySQL keeps the semicolon that parted the statement from the next of its text
+	def := strings.TrimRight(c.text, "; \t\r\n")
 	switch c.kind {
 	case "view":
 		return []schema.Object{{Kind: c.kind, Name: name, Def: def}}
