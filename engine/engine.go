@@ -3,7 +3,7 @@
 //
 // A [Server] makes, drops and opens databases. A [DB] is one of them: it can be queried,
 // inspected, read through a consistent [View] and filled through a [Loader]. What only some
-// servers can do is an interface of its own ([Renamer], [Evicter], [Locker]).
+// servers can do is an interface of its own ([Renamer], [Evicter], [Locker], [Completer]).
 // Adapters stand in sub-folders, one for each technology, and all pass engine/enginetest.
 //
 // Rows travel as lines of PostgreSQL's COPY text form on every engine (docs/format.md, "Rows").
@@ -179,13 +179,16 @@ type Locker interface {
 
 // Completer is a server that can write the statements that lead from one schema to another.
 type Completer interface {
-	// Complete gives statements for changes, in an order in which they can run: Old is what is there, New what is wanted.
+	// Complete gives the statements for a list of changes ([schema.Diff]: Old is what is there, New what is wanted), in an
+	// order in which they can run, all in one [Session] that is not used for anything else afterwards. Each makes the objects
+	// that it names; one that names none prepares others. The places of columns that do not change are left as they are.
+	// What it cannot write is an error that wraps [errors.ErrUnsupported].
 	Complete(changes []schema.Change) ([]Completion, error)
 }
 
 // Completion is one statement of a [Completer].
 type Completion struct {
 	SQL     string   // without a semicolon at its end
-	Objects []string // keys of the objects that it makes, [schema.Object.Key]
-	Adds    bool     // it only adds: nothing that is there is changed or taken away, and no row is touched
+	Objects []string // keys of the objects that it makes or takes away ([schema.Object.Key])
+	Adds    bool     // it only adds: nothing that is there is changed or taken away, and no row is touched but to give it a new column
 }

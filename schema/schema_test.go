@@ -212,3 +212,44 @@ func TestTable(t *testing.T) {
 		t.Error("Table found the wrong one")
 	}
 }
+
+// Names of indexes and constraints are set apart, and nothing else is: not a column of the same name in the definition.
+func TestSplit(t *testing.T) {
+	change := func(kind, name, old, new string) schema.Change { return schema.Change{Kind: kind, Name: name, Old: old, New: new} }
+	named := func(kind, old, new string) schema.Change { return change(kind, old, old, new) }
+	for _, c := range []struct {
+		name           string
+		changes        []schema.Change
+		real, cosmetic []schema.Change
+	}{
+		{"nothing", nil, nil, nil},
+		{"a name", []schema.Change{change("index", "t.a", "CREATE INDEX a ON t (a)", ""), change("index", `t."b c"`, "", `CREATE INDEX "b c" ON t (a)`)},
+			nil, []schema.Change{named("index", "t.a", `t."b c"`)}},
+		{"names in backticks", []schema.Change{change("index", "t.a", "UNIQUE KEY `a` (`a`)", ""), change("index", `t."b`+"`"+`"`, "", "UNIQUE KEY `b``` (`a`)")},
+			nil, []schema.Change{named("index", "t.a", `t."b`+"`"+`"`)}},
+		{"another table", []schema.Change{change("index", "t.a", "KEY `a` (`x`)", ""), change("index", "u.b", "", "KEY `b` (`x`)")},
+			[]schema.Change{change("index", "t.a", "KEY `a` (`x`)", ""), change("index", "u.b", "", "KEY `b` (`x`)")}, nil},
+		{"columns that are named as the constraints", []schema.Change{change("constraint", "t.a", "CHECK ((z > a AND z > 0))", ""), change("constraint", "t.c", "", "CHECK ((z > c AND z > 0))")},
+			[]schema.Change{change("constraint", "t.a", "CHECK ((z > a AND z > 0))", ""), change("constraint", "t.c", "", "CHECK ((z > c AND z > 0))")}, nil},
+		{"one of two", []schema.Change{change("index", "t.a", "KEY `a` (`x`)", ""), change("index", "t.b", "KEY `b` (`x`)", ""), change("index", "t.c", "", "KEY `c` (`x`)")},
+			[]schema.Change{change("index", "t.b", "KEY `b` (`x`)", "")}, []schema.Change{named("index", "t.a", "t.c")}},
+		{"an exchange", []schema.Change{change("index", "t.a", "KEY `a` (`x`)", "KEY `a` (`y`)"), change("index", "t.b", "KEY `b` (`y`)", "KEY `b` (`x`)")},
+			nil, []schema.Change{named("index", "t.a", "t.b"), named("index", "t.b", "t.a")}},
+		{"half an exchange", []schema.Change{change("index", "t.a", "KEY `a` (`x`)", "KEY `a` (`y`)"), change("index", "t.b", "KEY `b` (`y`)", "KEY `b` (`z`)")},
+			[]schema.Change{change("index", "t.a", "KEY `a` (`x`)", "KEY `a` (`y`)"), change("index", "t.b", "KEY `b` (`y`)", "KEY `b` (`z`)")}, nil},
+		{"what is said of it", []schema.Change{change("comment", "t.a (index)", "x", ""), change("comment", "t.b (index)", "", "x"), change("index", "t.a", "CREATE INDEX a ON t (a)", ""), change("index", "t.b", "", "CREATE INDEX b ON t (a)")},
+			nil, []schema.Change{named("comment", "t.a (index)", "t.b (index)"), named("index", "t.a", "t.b")}},
+		{"something else is said", []schema.Change{change("comment", "t.a (index)", "x", ""), change("comment", "t.b (index)", "", "y"), change("index", "t.a", "CREATE INDEX a ON t (a)", ""), change("index", "t.b", "", "CREATE INDEX b ON t (a)")},
+			[]schema.Change{change("comment", "t.a (index)", "x", ""), change("comment", "t.b (index)", "", "y")}, []schema.Change{named("index", "t.a", "t.b")}},
+		{"columns", []schema.Change{change("column", "t.a", "int", ""), change("column", "t.b", "", "int"), change("column order", "t", "a, c", "b, c"), change("column order", "u", "", "a")},
+			[]schema.Change{change("column", "t.a", "int", ""), change("column", "t.b", "", "int"), change("column order", "u", "", "a")}, []schema.Change{change("column order", "t", "a, c", "b, c")}},
+	} {
+		real, cosmetic := schema.Split(c.changes)
+		if diff := cmp.Diff(c.real, real); diff != "" {
+			t.Errorf("%s: real (-want +got):\n%s", c.name, diff)
+		}
+		if diff := cmp.Diff(c.cosmetic, cosmetic); diff != "" {
+			t.Errorf("%s: cosmetic (-want +got):\n%s", c.name, diff)
+		}
+	}
+}

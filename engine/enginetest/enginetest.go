@@ -43,6 +43,8 @@ func Test(t *testing.T, cfg Config) {
 		{"Session", testSession},
 		{"Inspect", testInspect},
 		{"Changes", testChanges},
+		{"Kinds", testKinds},
+		{"Same", testSame},
 		{"View", testView},
 		{"Ranges", testRanges},
 		{"Cancel", testCancel},

@@ -63,6 +63,26 @@ func (s *Server) pool(database string, settings map[string]string) (*sql.DB, err
 	cfg.DBName = database
 	cfg.Params = maps.Clone(settings)
 	cfg.InterpolateParams = settings != nil // our sql_mode has no NO_BACKSLASH_ESCAPES
+	pool, err := open(cfg)
+	if err == nil {
+		pool.SetMaxIdleConns(idleConns)
+	}
+	return pool, err
+}
+
+// idleConns is how many connections stay open: an inspection after each migration should find its own again.
+const idleConns = 4
+
+// batchPool makes a pool whose connections take several statements in one text. No text from outside may
+// become part of one.
+func (s *Server) batchPool(database string) (*sql.DB, error) {
+	cfg, err := config(s.url)
+	if err != nil {
+		return nil, err
+	}
+	cfg.DBName = database
+	cfg.Params = ownSettings(s.traits.Family)
+	cfg.MultiStatements = true
 	return open(cfg)
 }
 

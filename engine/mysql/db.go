@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"mulligan/engine"
 	"mulligan/schema"
 )
@@ -13,8 +15,9 @@ import (
 // DB is one open database. Its queries run in our own sessions (see the package's comment).
 type DB struct {
 	*sql.DB
-	server *Server
-	name   string
+	batches *sql.DB // for texts of several statements that are all our own
+	server  *Server
+	name    string
 }
 
 var _ engine.DB = (*DB)(nil)
@@ -44,13 +47,28 @@ func (db *DB) Inspect(ctx context.Context) (*schema.Schema, error) {
 	return s, nil
 }
 
+// inspect reads tables and objects at the same time. A table that comes or goes meanwhile is an error, or is in both.
 func (db *DB) inspect(ctx context.Context) (*schema.Schema, error) {
-	s, err := readTables(ctx, db.DB, db.Family(), db.name)
-	if err == nil {
-		s.Objects, err = db.objects(ctx, s)
+	var s *schema.Schema
+	var objects []schema.Object
+	group, within := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		s, err = readTables(within, db.DB, db.Family(), db.name)
+		return err
+	})
+	group.Go(func() (err error) {
+		objects, err = db.objects(within)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
-	return s, err
+	s.Objects = ordered(schema.WithColumnOrders(objects, s.Tables))
+	return s, nil
 }
+
+// Close ends the connections.
+func (db *DB) Close() error { return errors.Join(db.DB.Close(), db.batches.Close()) }
 
 // Session is one connection with the server's own settings. What is left of it when it is closed is
 // not used again.

@@ -284,7 +284,11 @@ func (s *Server) Open(ctx context.Context, name string) (engine.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", name, err)
 	}
-	db := &DB{DB: pool, server: s, name: name}
+	batches, err := s.batchPool(name)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", name, err), pool.Close())
+	}
+	db := &DB{DB: pool, batches: batches, server: s, name: name}
 	var current string
 	var folding int
 	err = pool.QueryRowContext(ctx, "SELECT DATABASE(), @@lower_case_table_names").Scan(&current, &folding)
@@ -292,7 +296,7 @@ func (s *Server) Open(ctx context.Context, name string) (engine.DB, error) {
 		err = fmt.Errorf("the server connected to %s", strconv.Quote(current))
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", name, mapped(err)), pool.Close())
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", name, mapped(err)), db.Close())
 	}
 	db.name = current
 	return db, nil

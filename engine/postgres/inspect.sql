@@ -44,6 +44,8 @@ con AS MATERIALIZED (
 	SELECT c.oid, r.nspname, r.relname, c.conname, c.contype, c.conislocal, c.coninhcount, c.convalidated
 	FROM pg_constraint c JOIN rel r ON r.oid = c.conrelid
 	WHERE c.contype <> 't' AND NOT (c.contype = 'f' AND c.conparentid <> 0)
+		-- since 18 a NOT NULL is a constraint with a name; its column has it already
+		AND NOT (c.contype = 'n' AND c.convalidated AND NOT c.connoinherit)
 ),
 acl (kind, parts, suffix, granted, usual) AS (
 	SELECT 'grant', path, CASE WHEN owned THEN ' (sequence)' ELSE '' END, relacl,
@@ -63,7 +65,7 @@ acl (kind, parts, suffix, granted, usual) AS (
 	SELECT 'default grant', ARRAY[pg_get_userbyid(defaclrole)]::text[],
 		' ' || CASE defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types' WHEN 'n' THEN 'schemas' ELSE defaclobjtype::text END
 			|| CASE WHEN defaclnamespace <> 0 THEN ' in ' || defaclnamespace::regnamespace::text ELSE '' END,
-		defaclacl, '{}'::aclitem[] FROM pg_default_acl
+		defaclacl, NULL::aclitem[] FROM pg_default_acl
 ),
 lines (kind, parts, suffix, def) AS (
 	SELECT 'schema', ARRAY[nspname]::text[], '', 'schema' FROM nsp
@@ -117,7 +119,8 @@ lines (kind, parts, suffix, def) AS (
 		(SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE pg_tablespace.oid = c.reltablespace),
 		CASE WHEN NOT i.indisvalid THEN 'invalid' END, CASE WHEN i.indisclustered THEN 'clustered' END,
 		CASE WHEN i.indisreplident THEN 'replica identity' END,
-		(SELECT 'index of ' || h.inhparent::regclass FROM pg_inherits h WHERE h.inhrelid = i.indexrelid),
+		-- the name of the other index would make its renaming a difference of this one
+		(SELECT 'part of an index of ' || up.indrelid::regclass FROM pg_inherits h JOIN pg_index up ON up.indexrelid = h.inhparent WHERE h.inhrelid = i.indexrelid),
 		(SELECT 'statistics ' || string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum) FROM pg_attribute a
 			WHERE a.attrelid = i.indexrelid AND coalesce(a.attstattarget, -1) >= 0))
 	FROM pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid
