@@ -70,4 +70,3 @@ func WithColumnOrders(objects []Object, tables []Table) []Object {
 	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.Key(), b.Key()) })
 	return objects
 }
-

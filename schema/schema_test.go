@@ -215,7 +215,9 @@ func TestTable(t *testing.T) {
 
 // Names of indexes and constraints are set apart, and nothing else is: not a column of the same name in the definition.
 func TestSplit(t *testing.T) {
-	change := func(kind, name, old, new string) schema.Change { return schema.Change{Kind: kind, Name: name, Old: old, New: new} }
+	change := func(kind, name, old, new string) schema.Change {
+		return schema.Change{Kind: kind, Name: name, Old: old, New: new}
+	}
 	named := func(kind, old, new string) schema.Change { return change(kind, old, old, new) }
 	for _, c := range []struct {
 		name           string

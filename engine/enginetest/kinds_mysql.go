@@ -136,6 +136,12 @@ func mysqlPairs() []pair {
 		{name: "order of columns", one: "CREATE TABLE t (a int, b int)", two: "CREATE TABLE t (b int, a int)", apart: true},
 		{name: "auto increment", one: "CREATE TABLE t (a int AUTO_INCREMENT PRIMARY KEY)", two: "CREATE TABLE t (a int AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT = 7 COMMENT ''"},
 		{name: "serial", one: "CREATE TABLE t (a serial)", two: "CREATE TABLE t (a bigint unsigned NOT NULL AUTO_INCREMENT UNIQUE)"},
+		{name: "order of a column's options", one: "CREATE TABLE t (a int NOT NULL DEFAULT 1 COMMENT 'c')", two: "CREATE TABLE t (a int COMMENT 'c' DEFAULT 1 NOT NULL)"},
+		{name: "generated always", one: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a + 1) VIRTUAL)", two: "CREATE TABLE t (a int, b int AS (a + 1))"},
+		{name: "a table altered", one: "CREATE TABLE t (a int NOT NULL DEFAULT 1, b int, KEY k (b))",
+			two: "CREATE TABLE u (a bigint); ALTER TABLE u RENAME TO t, ADD b int, ADD KEY k (b); ALTER TABLE t MODIFY a int NOT NULL DEFAULT 1"},
+		{name: "a semicolon behind", one: "CREATE TABLE t (a int); CREATE PROCEDURE p() BEGIN SELECT 1; END; CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
+			two: "CREATE TABLE t (a int); CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1; CREATE PROCEDURE p() BEGIN SELECT 1; END"},
 		{name: "names with the database", one: "CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t; CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1",
 			two: "CREATE TABLE t (a int); SET @s = CONCAT('CREATE VIEW v AS SELECT t.a AS a FROM ', DATABASE(), '.t'); PREPARE x FROM @s; EXECUTE x; CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a = 1"},
 	}

@@ -178,6 +178,9 @@ func postgresPairs() []pair {
 		{name: "not null names", one: "CREATE TABLE t (a int NOT NULL)", two: "CREATE TABLE t (a int CONSTRAINT given NOT NULL)"},
 		{name: "names of partitions' keys", one: "CREATE TABLE t (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (9)",
 			two: "CREATE TABLE t (id int, CONSTRAINT k PRIMARY KEY (id)) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (9)", apart: true},
+		{name: "order of a column's options", one: "CREATE TABLE t (a int NOT NULL DEFAULT 1 UNIQUE)", two: "CREATE TABLE t (a int UNIQUE DEFAULT 1 NOT NULL)"},
+		{name: "a table altered", one: "CREATE TABLE t (a int NOT NULL DEFAULT 1, b int)",
+			two: "CREATE TABLE u (a bigint); ALTER TABLE u RENAME TO t; ALTER TABLE t ALTER a TYPE int, ALTER a SET NOT NULL, ALTER a SET DEFAULT 1, ADD b int"},
 		{name: "order of columns", one: "CREATE TABLE t (a int, b int)", two: "CREATE TABLE t (b int, a int)", apart: true},
 		{name: "grants that hold anyway", one: "CREATE TABLE t (a int)", two: "CREATE TABLE t (a int); GRANT SELECT ON t TO CURRENT_USER"},
 	}

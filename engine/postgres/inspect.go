@@ -23,7 +23,7 @@ var tablesQuery string
 const columnsQuery = `SELECT a.attrelid, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), NOT a.attnotnull,
 		CASE WHEN a.attgenerated = '' THEN coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), '') ELSE '' END,
 		a.attgenerated <> '', a.attidentity::text,
-		EXISTS (SELECT FROM pg_catalog.pg_depend o JOIN pg_catalog.pg_class s ON s.oid = o.objid AND s.relkind = 'S'
+		d.adnum IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_depend o JOIN pg_catalog.pg_class s ON s.oid = o.objid AND s.relkind = 'S'
 			WHERE o.classid = 'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.refobjid = a.attrelid
 				AND o.refobjsubid = a.attnum AND o.deptype = 'a')
 	FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -192,13 +192,17 @@ func readSequences(ctx context.Context, c *pgx.Conn) ([]schema.Sequence, error) 
 		return nil, err
 	}
 	slices.SortFunc(list, func(a, b schema.Sequence) int { return cmp.Or(a.Name.Compare(b.Name)) })
-	for part := range slices.Chunk(list, 200) {
+	for part := range slices.Chunk(list, sequencesAtOnce) {
 		if err := readValues(ctx, c, part); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
+
+// sequencesAtOnce is how many sequences one query asks. Planning takes longer the more there are: 300 took 9 ms by 50 and
+// 20 ms by 200.
+const sequencesAtOnce = 50
 
 // readValues asks the sequences themselves: the catalog's functions do not say where one that was never
 // called stands.
@@ -210,7 +214,7 @@ func readValues(ctx context.Context, c *pgx.Conn, list []schema.Sequence) error 
 		}
 		fmt.Fprintf(&b, "SELECT %d, last_value, is_called FROM %s", i, table(s.Name))
 	}
-	rows, err := c.Query(ctx, b.String())
+	rows, err := c.Query(ctx, b.String(), pgx.QueryExecModeExec) // such a text does not come again: it is not prepared
 	if err != nil {
 		return err
 	}

@@ -121,8 +121,9 @@ lines (kind, parts, suffix, def) AS (
 		CASE WHEN i.indisreplident THEN 'replica identity' END,
 		-- the name of the other index would make its renaming a difference of this one
 		(SELECT 'part of an index of ' || up.indrelid::regclass FROM pg_inherits h JOIN pg_index up ON up.indexrelid = h.inhparent WHERE h.inhrelid = i.indexrelid),
-		(SELECT 'statistics ' || string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum) FROM pg_attribute a
-			WHERE a.attrelid = i.indexrelid AND coalesce(a.attstattarget, -1) >= 0))
+		-- only an expression can have a target; the others' would be looked up for nothing
+		CASE WHEN i.indexprs IS NOT NULL THEN (SELECT 'statistics ' || string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum) FROM pg_attribute a
+			WHERE a.attrelid = i.indexrelid AND coalesce(a.attstattarget, -1) >= 0) END)
 	FROM pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid
 
 	UNION ALL
