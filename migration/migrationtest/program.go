@@ -15,12 +15,15 @@ func programs() map[string][]string {
 	return map[string][]string{
 		"goose": {"-tags", "no_clickhouse no_libsql no_mssql no_vertica no_ydb no_turso no_azuresql",
 			"github.com/pressly/goose/v3/cmd/goose"},
-		"golang-migrate": {"-tags", "postgres mysql sqlite", "github.com/golang-migrate/migrate/v4/cmd/migrate"},
-		"dbmate":         {"./dbmate"},
+		"golang-migrate":        {"-tags", "postgres mysql sqlite", "github.com/golang-migrate/migrate/v4/cmd/migrate"},
+		"dbmate":                {"./dbmate"},
+		"sql-migrate":           {"github.com/rubenv/sql-migrate/sql-migrate"},
+		"sql-migrate-on-sqlite": {"./sqlmigrate"}, // its own program has a driver that needs a C compiler
+		"tern":                  {"github.com/jackc/tern/v2"},
 	}
 }
 
-// Program builds a real tool, "goose", "golang-migrate" or "dbmate", and returns its path. The Go module
+// Program builds a real tool, as [programs] names it, and returns its path. The Go module
 // proxy is asked the first time only: modules and what is compiled stay in Go's own caches.
 func Program(t testing.TB, name string) string {
 	t.Helper()
