@@ -207,7 +207,7 @@ func (l *NumberLedger) set(f engine.Family, at, to reached, dirty bool) Write {
 		for i := range columns {
 			cells[i] = Cell{Column: columns[i], Value: args[i]}
 		}
-		return insertion(f, table, cells)
+		return Insertion(f, table, cells)
 	}
 	for i, c := range columns {
 		if i > 0 {

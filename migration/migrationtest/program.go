@@ -22,6 +22,7 @@ func programs() map[string][]string {
 		"goose": {"-tags", "no_clickhouse no_libsql no_mssql no_vertica no_ydb no_turso no_azuresql",
 			"github.com/pressly/goose/v3/cmd/goose"},
 		"golang-migrate":        {"-tags", "postgres mysql sqlite", "github.com/golang-migrate/migrate/v4/cmd/migrate"},
+		"atlas":                 {"ariga.io/atlas/cmd/atlas"},
 		"dbmate":                {"./dbmate"},
 		"sql-migrate":           {"github.com/rubenv/sql-migrate/sql-migrate"},
 		"sql-migrate-on-sqlite": {"./sqlmigrate"}, // its own program has a driver that needs a C compiler
@@ -43,6 +44,9 @@ func Program(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	source := filepath.Join(root(t), "internal", "tools")
+	if name == "atlas" {
+		source = filepath.Join(source, name) // a module of its own
+	}
 	path := filepath.Join(cache, "programs", name+"-"+sumOf(t, source, args))
 	if _, err := os.Stat(path); err == nil {
 		return path
