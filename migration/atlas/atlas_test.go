@@ -238,6 +238,40 @@ func TestRealRow(t *testing.T) {
 	})
 }
 
+// TestDump: what Atlas 0.13.1, built with a C compiler, left in SQLite by `migrate set 2`, is read, and our row and
+// table are the same.
+func TestDump(t *testing.T) {
+	dir := migrationtest.Write(t, "1_a.sql", "CREATE TABLE a (id integer PRIMARY KEY);\n",
+		"2_b.sql", "CREATE TABLE b (id integer PRIMARY KEY);\nCREATE TABLE a (id integer);\n")
+	tool := atlas.New(dir, schema.Name{})
+	files := list(t, tool)
+	theirs, ours := testengine.SQLite(t), testengine.SQLite(t)
+	theirs.Exec(t, "CREATE TABLE \"atlas_schema_revisions\" (`version` text NOT NULL, `description` text NOT NULL, `type` integer NOT NULL DEFAULT 2, "+
+		"`applied` integer NOT NULL DEFAULT 0, `total` integer NOT NULL DEFAULT 0, `executed_at` datetime NOT NULL, `execution_time` integer NOT NULL, "+
+		"`error` text NULL, `error_stmt` text NULL, `hash` text NOT NULL, `partial_hashes` json NULL, `operator_version` text NOT NULL, PRIMARY KEY (`version`))",
+		"INSERT INTO atlas_schema_revisions VALUES('1','a',4,0,0,'2026-11-25 18:48:05.185325745+00:00',0,'','','I/XlqJzeQl7RkkiITPtaRRA5QjEcZ0m6UQzFST/PJCY=',X'6e756c6c','Atlas CLI - development')",
+		"INSERT INTO atlas_schema_revisions VALUES('2','b',4,0,0,'2026-11-25 18:48:05.338146395+00:00',0,'','','M9MPfMDP8kuOhl+tokNq1nmIn9zk1Wl/TnIbWWsR5ws=',X'6e756c6c','Atlas CLI - development')")
+	want := migrationtest.Content(t, theirs, "executed_at", "operator_version")
+	migrationtest.SameRow(t, theirs, tool.Ledger, files[1], files, "executed_at")
+	var kind string
+	if err := theirs.QueryRowContext(t.Context(), "SELECT typeof(partial_hashes) || ' ' || typeof(executed_at) FROM atlas_schema_revisions WHERE version = '2'").Scan(&kind); err != nil || kind != "blob text" {
+		t.Errorf("the row's types are %q, %v", kind, err)
+	}
+	if err := tool.Ledger.Create(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	writes, err := tool.Ledger.Mark(t.Context(), ours, files, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migration.Execute(t.Context(), ours, writes); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, migrationtest.Content(t, ours, "executed_at", "operator_version")); diff != "" {
+		t.Errorf("Atlas's ledger (-) and ours (+):\n%s", diff)
+	}
+}
+
 // TestRealFailed: a file that Atlas itself left half applied is marked, and Atlas goes on behind it. Its own
 // `migrate set` leaves it half applied.
 func TestRealFailed(t *testing.T) {

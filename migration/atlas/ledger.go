@@ -79,8 +79,8 @@ func columns(f engine.Family) string {
 			" `error` longtext NULL, `error_stmt` longtext NULL, `hash` varchar(255) NOT NULL, `partial_hashes` json NULL," +
 			" `operator_version` varchar(255) NOT NULL, PRIMARY KEY (`version`)) CHARSET utf8mb4 COLLATE utf8mb4_bin"
 	default:
-		return "(`version` text NOT NULL, `description` text NOT NULL, `type` integer NOT NULL DEFAULT (2), `applied` integer NOT NULL DEFAULT (0)," +
-			" `total` integer NOT NULL DEFAULT (0), `executed_at` datetime NOT NULL, `execution_time` integer NOT NULL, `error` text NULL," +
+		return "(`version` text NOT NULL, `description` text NOT NULL, `type` integer NOT NULL DEFAULT 2, `applied` integer NOT NULL DEFAULT 0," +
+			" `total` integer NOT NULL DEFAULT 0, `executed_at` datetime NOT NULL, `execution_time` integer NOT NULL, `error` text NULL," +
 			" `error_stmt` text NULL, `hash` text NOT NULL, `partial_hashes` json NULL, `operator_version` text NOT NULL, PRIMARY KEY (`version`))"
 	}
 }
@@ -110,15 +110,19 @@ func newRow(dir string, m migration.Migration) (row, error) {
 }
 
 func (r row) cells(f engine.Family) []migration.Cell {
-	at := r.at.Format("2006-01-02 15:04:05.999999999-07:00")
-	if f == engine.MySQL || f == engine.MariaDB {
+	at, partial := r.at.Format("2006-01-02 15:04:05.999999999-07:00"), any("null")
+	switch f {
+	case engine.MySQL, engine.MariaDB:
 		at = r.at.Format("2006-01-02 15:04:05.999999")
+	case engine.SQLite:
+		partial = []byte("null") // a BLOB, as Atlas's driver writes it
+	case engine.Postgres:
 	}
 	return []migration.Cell{
 		{Column: "version", Value: r.version}, {Column: "description", Value: r.description}, {Column: "type", Value: r.kind},
 		{Column: "applied", Value: r.applied}, {Column: "total", Value: r.total}, {Column: "executed_at", Value: at},
 		{Column: "execution_time", Value: r.took.Nanoseconds()}, {Column: "error", Value: r.failure}, {Column: "error_stmt", Value: r.statement},
-		{Column: "hash", Value: r.hash}, {Column: "partial_hashes", Value: "null"}, {Column: "operator_version", Value: r.operator},
+		{Column: "hash", Value: r.hash}, {Column: "partial_hashes", Value: partial}, {Column: "operator_version", Value: r.operator},
 	}
 }
 
