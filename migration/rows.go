@@ -182,11 +182,11 @@ func (l *RowLedger) mark(m Marking, table string, records []Record) ([]Write, er
 	if err != nil {
 		return nil, err
 	}
-	return append(list, insertion(m.Family, table, cells)), nil
+	return append(list, Insertion(m.Family, table, cells)), nil
 }
 
-// insertion is the statement that inserts one row.
-func insertion(f engine.Family, table string, cells []Cell) Write {
+// Insertion is the statement that inserts one row.
+func Insertion(f engine.Family, table string, cells []Cell) Write {
 	columns, places := make([]string, len(cells)), make([]string, len(cells))
 	var args []any
 	for i, c := range cells {

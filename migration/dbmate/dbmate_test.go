@@ -123,3 +123,36 @@ func TestAnnotations(t *testing.T) {
 		}
 	}
 }
+
+// TestRealRow: the row that we write is the one that dbmate writes, and its own status takes it.
+func TestRealRow(t *testing.T) {
+	program := migrationtest.Program(t, "dbmate")
+	dir := migrationtest.Write(t, "001_a.sql", "-- migrate:up\nCREATE TABLE a (id integer PRIMARY KEY);\n-- migrate:down\n",
+		"20240101000000_b.sql", "-- migrate:up\nCREATE TABLE b (id integer PRIMARY KEY);\n-- migrate:down\n")
+	for name, open := range map[string]testengine.Open{"PostgreSQL": testengine.Postgres, "MariaDB": testengine.MariaDB, "MySQL": testengine.MySQL} {
+		t.Run(name, func(t *testing.T) {
+			db := open(t)
+			tool := dbmate.New([]string{dir}, schema.Name{})
+			files, err := tool.Source.Migrations(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			address := strings.Replace(db.URL.Reveal(), "mariadb://", "mysql://", 1)
+			if out, err := migrationtest.Run(t, program, address, dir); err != nil {
+				t.Fatalf("dbmate migrate: %v\n%s", err, out)
+			}
+			for _, m := range files {
+				migrationtest.SameRow(t, db, tool.Ledger, m, files)
+			}
+			if out, err := migrationtest.Run(t, program, address, dir, "status"); err != nil {
+				t.Errorf("dbmate status after our marks: %v\n%s", err, out)
+			}
+			if err := migration.Delete(t.Context(), db, tool.Ledger, files[0], files); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := migrationtest.Run(t, program, address, dir, "status"); err == nil || !strings.Contains(out, "1 pending") {
+				t.Errorf("dbmate status after our unmark: %v\n%s", err, out)
+			}
+		})
+	}
+}

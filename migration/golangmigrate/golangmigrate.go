@@ -33,11 +33,11 @@ func New(dir string, table schema.Name) *migration.Tool {
 	if table == (schema.Name{}) {
 		table.Table = DefaultTable
 	}
-	src, led := source(dir), &ledger{name: table}
-	run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Apply: led.apply, Check: check}
+	src, led := source(dir), ledger(table)
+	run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Apply: apply(led), Check: check}
 	return &migration.Tool{
 		Name: "golang-migrate", Source: src, Ledger: led, Runner: run, Script: script,
-		Late: migration.LateSkipped, Lock: lock(led.name.Table),
+		Late: migration.LateSkipped, Lock: lock(table.Table),
 	}
 }
 
@@ -97,17 +97,8 @@ func (s source) Migrations(context.Context) ([]migration.Migration, error) {
 		id := migration.ID(strconv.FormatInt(version, 10))
 		list = append(list, migration.Migration{ID: id, Title: migration.Title(m[2]), Path: f.Path, Hash: f.Hash})
 	}
-	slices.SortStableFunc(list, func(a, b migration.Migration) int { return cmp.Compare(number(a.ID), number(b.ID)) })
+	slices.SortStableFunc(list, func(a, b migration.Migration) int { return cmp.Compare(migration.Number(a.ID), migration.Number(b.ID)) })
 	return list, migration.CheckUnique(list, string(s), "000001_create_users.up.sql")
-}
-
-// number is a version as a number; an ID that is none comes before all.
-func number(id migration.ID) int64 {
-	n, err := strconv.ParseInt(string(id), 10, 64)
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // check refuses what golang-migrate refuses: a ledger whose number is no file's.
@@ -120,26 +111,48 @@ func check(all []migration.Status, _ []migration.Migration) error {
 	return nil
 }
 
-func (l *ledger) apply(ctx context.Context, s engine.Session, m migration.Migration, _ []migration.Migration) error {
-	text, err := migration.Reread(m)
-	if err != nil {
-		return err
+// ledger is a table of at most one row: the version that the schema has reached, and whether the migration to it
+// was begun and not ended.
+func ledger(table schema.Name) *migration.NumberLedger {
+	return &migration.NumberLedger{
+		Tool:  "golang-migrate",
+		Name:  table,
+		Dirty: "dirty",
+		Make: func(f engine.Family, name string) []string {
+			if f != engine.SQLite {
+				return []string{"CREATE TABLE " + name + " (version bigint not null primary key, dirty boolean not null)"}
+			}
+			return []string{
+				"CREATE TABLE " + name + " (version uint64,dirty bool)",
+				"CREATE UNIQUE INDEX IF NOT EXISTS version_unique ON " + name + " (version)",
+			}
+		},
 	}
-	if err := l.write(ctx, s, m.ID, true); err != nil {
-		return err
-	}
-	run := func() error { return migration.RunScript(ctx, s, text, 1) }
-	switch {
-	case strings.TrimSpace(text) == "":
-	case s.Family() == engine.SQLite:
-		err = migration.InTransaction(ctx, s, run)
-	default:
-		if err = run(); err != nil {
-			migration.Rollback(ctx, s) // the text may have begun one
+}
+
+// apply runs one migration between two writes of its number, first with the dirty mark and then without.
+func apply(l *migration.NumberLedger) func(context.Context, engine.Session, migration.Migration, []migration.Migration) error {
+	return func(ctx context.Context, s engine.Session, m migration.Migration, _ []migration.Migration) error {
+		text, err := migration.Reread(m)
+		if err != nil {
+			return err
 		}
+		if err := l.Set(ctx, s, m.ID, true); err != nil {
+			return err
+		}
+		run := func() error { return migration.RunScript(ctx, s, text, 1) }
+		switch {
+		case strings.TrimSpace(text) == "":
+		case s.Family() == engine.SQLite:
+			err = migration.InTransaction(ctx, s, run)
+		default:
+			if err = run(); err != nil {
+				migration.Rollback(ctx, s) // the text may have begun one
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return l.Set(ctx, s, m.ID, false)
 	}
-	if err != nil {
-		return err
-	}
-	return l.write(ctx, s, m.ID, false)
 }

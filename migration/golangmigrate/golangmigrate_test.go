@@ -1,7 +1,9 @@
 package golangmigrate_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"strings"
@@ -126,6 +128,154 @@ func TestTwoRows(t *testing.T) {
 	if _, err := golangmigrate.New("", schema.Name{}).Ledger.Records(t.Context(), db, nil); err == nil || !strings.Contains(err.Error(), "2 rows") {
 		t.Errorf("Records: %v, want an error that counts the rows", err)
 	}
+}
+
+// TestLockKeys: the numbers are those that golang-migrate makes for a database "to" and the default table, opened
+// by a url and by a connection.
+func TestLockKeys(t *testing.T) {
+	lock, ok := golangmigrate.New("", schema.Name{}).Lock.(migration.ServerLock)
+	if !ok {
+		t.Fatal("the lock is no ServerLock")
+	}
+	if diff := cmp.Diff([]int64{4175121441, 2833566385}, lock.Postgres("to")); diff != "" {
+		t.Errorf("PostgreSQL (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"3072547438"}, lock.MySQL("to")); diff != "" {
+		t.Errorf("MySQL (-want +got):\n%s", diff)
+	}
+}
+
+// servers are the engines on which golang-migrate takes a lock.
+func servers(t *testing.T, test func(t *testing.T, open testengine.Open)) {
+	t.Run("PostgreSQL", func(t *testing.T) { test(t, testengine.Postgres) })
+	t.Run("MariaDB", func(t *testing.T) { test(t, testengine.MariaDB) })
+	t.Run("MySQL", func(t *testing.T) { test(t, testengine.MySQL) })
+}
+
+// TestRealLock: the real program waits for our lock, and we are told of its own.
+func TestRealLock(t *testing.T) {
+	program := migrationtest.Program(t, "golang-migrate")
+	servers(t, func(t *testing.T, open testengine.Open) {
+		db := open(t)
+		gate, wait, waiting := "SELECT GET_LOCK('gate', 60)", "SELECT GET_LOCK('gate', 60);", "SELECT count(*) FROM information_schema.processlist WHERE state = 'User lock' AND db = DATABASE() AND info LIKE ?"
+		first, second := "SELECT GET_LOCK%", "%'gate'%"
+		if db.Family() == engine.Postgres {
+			gate, wait, waiting = "SELECT pg_advisory_lock(1)", "SELECT pg_advisory_lock(1);", "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database() AND query LIKE $1"
+			first, second = "SELECT pg_advisory_lock($1)%", "%lock(1)%"
+		}
+		dir := migrationtest.Write(t, "1_a.up.sql", wait+" CREATE TABLE a (id integer PRIMARY KEY);")
+		lock := golangmigrate.New(dir, schema.Name{}).Lock
+		s, err := db.Session(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = s.Close() }()
+		free, err := lock.Take(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.ExecContext(t.Context(), gate); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() {
+			out, err := migrationtest.Run(t, program, "-path", dir, "-database", address(db.URL), "up")
+			if err != nil {
+				err = fmt.Errorf("%w\n%s", err, out)
+			}
+			ended <- err
+		}()
+		waits := func(query string) {
+			t.Helper()
+			for n := 0; n == 0; {
+				if err := db.QueryRowContext(t.Context(), waiting, query).Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+				select {
+				case err := <-ended:
+					t.Fatalf("migrate did not wait: %v", err)
+				default:
+				}
+			}
+		}
+		waits(first)
+		if err := free(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		waits(second)
+		if _, err := lock.Take(t.Context(), s); !errors.Is(err, migration.ErrHeld) {
+			t.Errorf("Take while migrate works: %v, want ErrHeld", err)
+		}
+		if who, err := lock.Holder(t.Context(), s); err != nil || who == "" {
+			t.Errorf("Holder: %q, %v", who, err)
+		}
+		release := "SELECT pg_advisory_unlock(1)"
+		if db.Family() != engine.Postgres {
+			release = "SELECT RELEASE_LOCK('gate')"
+		}
+		if _, err := s.ExecContext(t.Context(), release); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRealRow: the number that we write is the one that the tool writes, which takes it for its own: after a mark,
+// after an unmark, and after the mark or unmark of what it left dirty.
+func TestRealRow(t *testing.T) {
+	program := migrationtest.Program(t, "golang-migrate")
+	dir := migrationtest.Write(t, "1_a.up.sql", "CREATE TABLE a (id integer PRIMARY KEY);", "2_b.up.sql", "CREATE TABLE b (id integer PRIMARY KEY);",
+		"3_c.up.sql", "CREATE TABLE a (id integer PRIMARY KEY);")
+	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		db := open(t)
+		tool := golangmigrate.New(dir, schema.Name{})
+		files, err := tool.Source.Migrations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		run := func(args ...string) (string, error) {
+			return migrationtest.Run(t, program, append([]string{"-path", dir, "-database", address(db.URL)}, args...)...)
+		}
+		version := func(want string) {
+			t.Helper()
+			if out, err := run("version"); strings.TrimSpace(out) != want {
+				t.Errorf("migrate version: %q, %v, want %q", out, err, want)
+			}
+		}
+		do := func(what string, err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+		if out, err := run("up", "2"); err != nil {
+			t.Fatalf("migrate up: %v\n%s", err, out)
+		}
+		migrationtest.SameRow(t, db, tool.Ledger, files[1], files)
+		version("2")
+		for _, repair := range []struct {
+			do   func(context.Context, engine.Querier, migration.Ledger, migration.Migration, []migration.Migration) error
+			want string
+		}{{migration.Delete, "2"}, {migration.Insert, "3"}} {
+			if out, err := run("up"); err == nil {
+				t.Fatalf("migrate up succeeded:\n%s", out)
+			}
+			version("3 (dirty)")
+			do("repair of the dirty version", repair.do(t.Context(), db, tool.Ledger, files[2], files))
+			version(repair.want)
+		}
+		if out, err := run("up"); err != nil || !strings.Contains(out, "no change") {
+			t.Errorf("migrate up after our mark: %v\n%s", err, out)
+		}
+		for i := len(files) - 1; i >= 0; i-- {
+			do("unmark", migration.Delete(t.Context(), db, tool.Ledger, files[i], files))
+		}
+		version("error: no migration")
+		do("mark", migration.Insert(t.Context(), db, tool.Ledger, files[0], files))
+		version("1")
+	})
 }
 
 func TestSource(t *testing.T) {

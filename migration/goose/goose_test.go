@@ -161,3 +161,68 @@ func TestHistory(t *testing.T) {
 		t.Error("a record has no time")
 	}
 }
+
+// TestRealRow: the row that we write by hand, for which goose has no command, is the one that it writes, and its
+// own status takes it. The row of version 0, without which it refuses to work, is put back.
+func TestRealRow(t *testing.T) {
+	program := migrationtest.Program(t, "goose")
+	dir := migrationtest.Write(t, "1_a.sql", "-- +goose Up\nCREATE TABLE a (id integer PRIMARY KEY);", "2_b.sql", "-- +goose Up\nCREATE TABLE b (id integer PRIMARY KEY);")
+	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		db := open(t)
+		tool := goose.New(dir, schema.Name{})
+		files, err := tool.Source.Migrations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		driver, dsn := address(db.URL)
+		run := func(verb string) string {
+			t.Helper()
+			out, err := migrationtest.Run(t, program, "-dir", dir, driver, dsn, verb)
+			if err != nil {
+				t.Fatalf("goose %s: %v\n%s", verb, err, out)
+			}
+			return out
+		}
+		pending := func(want ...string) {
+			t.Helper()
+			got := []string(nil)
+			for line := range strings.SplitSeq(run("status"), "\n") {
+				if words := strings.Fields(line); strings.Contains(line, "Pending") {
+					got = append(got, words[len(words)-1])
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("pending (-want +goose's):\n%s", diff)
+			}
+		}
+		run("up")
+		for _, m := range files {
+			migrationtest.SameRow(t, db, tool.Ledger, m, files, "id", "tstamp")
+		}
+		pending()
+		db.Exec(t, "DELETE FROM goose_db_version")
+		if err := migration.Insert(t.Context(), db, tool.Ledger, files[0], files); err != nil {
+			t.Fatal(err)
+		}
+		pending("2_b.sql")
+		// An old goose wrote a row when it took a migration back. Of several rows the youngest counts.
+		no := "false"
+		if db.Family() == engine.SQLite {
+			no = "0"
+		}
+		db.Exec(t, "INSERT INTO goose_db_version (version_id, is_applied, tstamp) VALUES (2, "+no+", '2020-01-02 03:04:05')")
+		records, err := tool.Ledger.Records(t.Context(), db, files)
+		if err != nil || len(records) != 2 || records[1].State != migration.RolledBack {
+			t.Errorf("records with a false row: %v, %v", records, err)
+		}
+		if err := migration.Insert(t.Context(), db, tool.Ledger, files[1], files); err != nil {
+			t.Fatal(err)
+		}
+		pending()
+		run("up")
+		if err := migration.Delete(t.Context(), db, tool.Ledger, files[1], files); err != nil {
+			t.Fatal(err)
+		}
+		pending("2_b.sql")
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -334,6 +335,51 @@ func TestRunSteps(t *testing.T) {
 		}
 		if err := steps(look); err != nil || seen != 5 {
 			t.Fatalf("to the fifth: %d steps, %v", seen, err)
+		}
+	})
+}
+
+// TestRealRow: the row that we write is the one that TypeORM writes; its own migration:show takes it, and its
+// migration:revert, which looks for the timestamp and the name, takes it away.
+func TestRealRow(t *testing.T) {
+	dir := migrationtest.Sample(t, "1.1.1")
+	servers(t, func(t *testing.T, open testengine.Open) {
+		tool, db := sample(t, dir, open)
+		files, err := tool.Source.Migrations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := func(verb string) string {
+			t.Helper()
+			r, err := command.New(command.Options{Command: []string{"node", filepath.Join("node_modules", "typeorm", "cli.js"), verb, "-d", "data-source.js"}, Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			if err := r.Run(t.Context(), migration.Target{URL: db.URL, DB: db.DB}, "", &log); err != nil {
+				t.Fatalf("%s: %v\n%s", verb, err, log.String())
+			}
+			return log.String()
+		}
+		own("migration:run")
+		last := files[len(files)-1]
+		migrationtest.SameRow(t, db, tool.Ledger, last, files, "id")
+		if out := own("migration:show"); strings.Contains(out, "[ ]") || strings.Count(out, "[X]") != len(files) {
+			t.Errorf("migration:show after our mark:\n%s", out)
+		}
+		own("migration:revert")
+		records, err := tool.Ledger.Records(t.Context(), db, files)
+		if err != nil || len(records) != len(files)-1 || slices.ContainsFunc(records, func(r migration.Record) bool { return r.ID == last.ID }) {
+			t.Errorf("records after migration:revert: %v, %v", records, err)
+		}
+		if err := migration.Insert(t.Context(), db, tool.Ledger, last, files); err != nil {
+			t.Fatal(err)
+		}
+		if err := migration.Delete(t.Context(), db, tool.Ledger, files[3], files); err != nil {
+			t.Fatal(err)
+		}
+		if out := own("migration:show"); strings.Count(out, "[ ]") != 1 || !strings.Contains(out, "[ ] "+string(files[3].ID)) {
+			t.Errorf("migration:show after our unmark:\n%s", out)
 		}
 	})
 }

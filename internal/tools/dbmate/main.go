@@ -1,7 +1,8 @@
 // Command dbmate is the real dbmate with the two drivers that need no C compiler.
-// It knows one verb: migrate.
+// It knows the verbs migrate, and status, which exits with 1 where migrations are pending, as
+// dbmate status --exit-code does.
 //
-//	dbmate URL FOLDER
+//	dbmate URL FOLDER [status]
 package main
 
 import (
@@ -22,8 +23,8 @@ func main() {
 }
 
 func migrate(args []string) error {
-	if len(args) != 2 {
-		return fmt.Errorf("want URL FOLDER, got %d arguments", len(args))
+	if len(args) != 2 && len(args) != 3 {
+		return fmt.Errorf("want URL FOLDER [status], got %d arguments", len(args))
 	}
 	u, err := url.Parse(args[0])
 	if err != nil {
@@ -32,5 +33,12 @@ func migrate(args []string) error {
 	db := dbmate.New(u)
 	db.MigrationsDir = []string{args[1]}
 	db.AutoDumpSchema = false
-	return db.Migrate()
+	if len(args) == 2 {
+		return db.Migrate()
+	}
+	pending, err := db.Status(false)
+	if err == nil && pending > 0 {
+		err = fmt.Errorf("%d pending", pending)
+	}
+	return err
 }
