@@ -229,7 +229,8 @@ func insert(t *testing.T, c Config, db engine.DB, l migration.Ledger, i int) {
 	}
 }
 
-// wantRecords checks that the ledger names exactly these files as applied, in whatever order.
+// wantRecords checks that the ledger names exactly these files as applied, in whatever order. Records that were rolled
+// back are no matter: some tools keep the row of what was taken away.
 func wantRecords(t *testing.T, c Config, db engine.DB, l migration.Ledger, want ...int) {
 	t.Helper()
 	records, err := l.Records(t.Context(), db, c.Files)
@@ -241,7 +242,9 @@ func wantRecords(t *testing.T, c Config, db engine.DB, l migration.Ledger, want 
 		wanted = append(wanted, string(c.Files[i].ID)+" applied")
 	}
 	for _, r := range records {
-		got = append(got, string(r.ID)+" "+string(r.State))
+		if r.State != migration.RolledBack {
+			got = append(got, string(r.ID)+" "+string(r.State))
+		}
 	}
 	slices.Sort(wanted)
 	slices.Sort(got)
