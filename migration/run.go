@@ -31,9 +31,9 @@ type SQLRunner struct {
 	// Apply runs one migration and writes its record, for tools that do more than send the parts of its script.
 	// An error is wrapped in a [*RunError] with what Apply did not say itself. nil = the parts, then the record.
 	Apply func(ctx context.Context, s engine.Session, m Migration, files []Migration) error
-	// Setup are statements that set up a session on MySQL and MariaDB as the tool's driver does; nil = as those of Go do.
-	// Views and triggers keep the session's sql_mode and collation, and texts are compared by it.
-	Setup []string
+	// Setup gives statements that set up a session as the tool's driver does; nil = as those of Go do. On MySQL and
+	// MariaDB views and triggers keep the session's sql_mode and collation, and texts are compared by it.
+	Setup func(f engine.Family) []string
 	// Check looks at all migrations before the first is run, for what the tool refuses; nil = nothing.
 	// pending are those that would run.
 	Check func(all []Status, pending []Migration) error
@@ -155,21 +155,26 @@ func (r *SQLRunner) apply(ctx context.Context, s engine.Session, m Migration, fi
 	return err
 }
 
-// setUp makes a session on MySQL and MariaDB what the tool's driver makes it. Drivers of Go ask for one collation.
+// setUp makes a session what the tool's driver makes it.
 func (r *SQLRunner) setUp(ctx context.Context, s engine.Session) error {
-	if f := s.Family(); f != engine.MySQL && f != engine.MariaDB {
-		return nil
+	setup := r.Setup
+	if setup == nil {
+		setup = asGoDrivers
 	}
-	statements := r.Setup
-	if statements == nil {
-		statements = []string{"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"}
-	}
-	for _, statement := range statements {
+	for _, statement := range setup(s.Family()) {
 		if _, err := s.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("set up the session for the migrations: %w", err)
 		}
 	}
 	return nil
+}
+
+// asGoDrivers is what most tools have, which are written in Go: on MySQL and MariaDB their driver asks for a collation.
+func asGoDrivers(f engine.Family) []string {
+	if f != engine.MySQL && f != engine.MariaDB {
+		return nil
+	}
+	return []string{"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"}
 }
 
 func (r *SQLRunner) step(ctx context.Context, s engine.Session, m Migration, files []Migration, log io.Writer) error {

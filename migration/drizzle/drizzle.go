@@ -56,17 +56,20 @@ func New(dir string, table schema.Name, f engine.Family) *migration.Tool {
 	if isFolders(dir) {
 		src := folders(dir)
 		led := named(table)
-		run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Setup: setup()}
+		run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Setup: setup}
 		return &migration.Tool{Name: "drizzle", Source: src, Ledger: led, Runner: run, Script: script, Late: migration.LateRuns}
 	}
 	src := journal(dir)
 	led := &marks{timed(src, table), src}
-	run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Apply: led.apply, Setup: setup()}
+	run := &migration.SQLRunner{Source: src, Ledger: led, Script: script, Apply: led.apply, Setup: setup}
 	return &migration.Tool{Name: "drizzle", Source: src, Ledger: led, Runner: run, Script: script, Late: migration.LateSkipped}
 }
 
 // setup makes a session what mysql2 makes it, Drizzle's driver for MySQL (version 3.24, measured by TestReplay).
-func setup() []string {
+func setup(f engine.Family) []string {
+	if f != engine.MySQL && f != engine.MariaDB {
+		return nil
+	}
 	return []string{"SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci", "SET SESSION sql_mode = CONCAT('IGNORE_SPACE,', @@sql_mode)"}
 }
 

@@ -338,7 +338,7 @@ func TestLock(t *testing.T) {
 	if got := lock.Postgres("any"); len(got) != 1 || got[0] != 77433833903597 {
 		t.Errorf("the key on PostgreSQL is %v", got)
 	}
-	if got := lock.MySQL("app"); len(got) != 1 || !strings.HasPrefix(got[0], "Flyway-") {
+	if got := lock.MySQL("app"); len(got) != 1 || got[0] != "Flyway--320650056" {
 		t.Errorf("the name on MySQL is %v", got)
 	}
 }

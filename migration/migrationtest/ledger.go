@@ -35,6 +35,7 @@ func Test(t *testing.T, c Config) {
 		{"Insert", testInsert},
 		{"OutOfOrder", testOutOfOrder},
 		{"Delete", testDelete},
+		{"Several", testSeveral},
 		{"Names", testNames},
 		{"Detected", testDetected},
 		{"Transaction", testTransaction},
@@ -148,6 +149,33 @@ func testDelete(t *testing.T, c Config) {
 	}
 	wantRecords(t, c, db, l)
 	insert(t, c, db, l, 0)
+}
+
+// testSeveral: what one call plans for several migrations holds when it is run together, and the plan alone changes nothing.
+func testSeveral(t *testing.T, c Config) {
+	db, l := c.Open(t), c.Ledger(schema.Name{})
+	create(t, db, l)
+	mark, err := l.Mark(t.Context(), db, c.Files[:3], c.Files)
+	if err != nil {
+		t.Fatalf("Mark: %v", err)
+	}
+	wantRecords(t, c, db, l)
+	if err := migration.Execute(t.Context(), db, mark); err != nil {
+		t.Fatalf("Execute: %v", err)
+	}
+	wantRecords(t, c, db, l, 0, 1, 2)
+	unmark, err := l.Unmark(t.Context(), db, c.Files[1:], c.Files)
+	if err != nil {
+		t.Fatalf("Unmark: %v", err)
+	}
+	wantRecords(t, c, db, l, 0, 1, 2)
+	if err := migration.Execute(t.Context(), db, unmark); err != nil {
+		t.Fatalf("Execute: %v", err)
+	}
+	wantRecords(t, c, db, l, 0)
+	if _, err := l.Mark(t.Context(), db, c.Files[:2], c.Files); !errors.Is(err, migration.ErrRecorded) {
+		t.Errorf("Mark with one that is recorded: %v, want ErrRecorded", err)
+	}
 }
 
 // testNames: a table's name may hold anything.
