@@ -91,14 +91,14 @@ func check(all []migration.Status, pending []migration.Migration) error {
 
 var (
 	placeholder = regexp.MustCompile(`\$\{[^}\n]+\}`)
-	// alone matches statements that no transaction may hold; with one of them Flyway runs the file without.
-	alone = regexp.MustCompile(`(?i)^(?:create\s+(?:unique\s+)?index\s+concurrently|drop\s+index\s+concurrently|reindex|vacuum|` +
-		`(?:create|drop)\s+(?:database|tablespace|subscription)|alter\s+system|discard\s+all|alter\s+type\s+\S+\s+add\s+value)\b`)
+	// alone matches statements that no transaction may hold; with one of them Flyway runs the file without. (PostgreSQLParser
+	// and SQLiteParser of Flyway 13)
+	alone = regexp.MustCompile(`(?i)^(?:(?:create|drop)\s+(?:unique\s+)?index\s+concurrently|reindex\s+(?:verbose\s+)?(?:schema|database|system)|vacuum|` +
+		`(?:create|drop)\s+(?:database|tablespace|subscription)|alter\s+system|discard\s+all|pragma\s+foreign_keys)\b`)
 	noTransaction = regexp.MustCompile(`(?m)^\s*executeInTransaction\s*=\s*false\s*$`)
 )
 
-// script is the whole file, without a byte order mark. What runs without a transaction is sent statement by statement,
-// since PostgreSQL makes a transaction of each text.
+// script is the whole file, without a byte order mark.
 func script(m migration.Migration) (migration.Script, error) {
 	text, err := migration.Reread(m)
 	if err != nil {
@@ -113,11 +113,8 @@ func script(m migration.Migration) (migration.Script, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return migration.Script{}, fmt.Errorf("read the settings of migration %s: %w", m.Path, err)
 	}
-	whole := migration.Script{Parts: []migration.Statement{{Text: text, Line: 1}}, Transaction: true}
-	if !noTransaction.Match(own) && !hasAlone(text) {
-		return whole, nil
-	}
-	return migration.Script{Parts: migration.Statements(engine.Postgres, text)}, nil
+	parts := []migration.Statement{{Text: text, Line: 1}}
+	return migration.Script{Parts: parts, Transaction: !noTransaction.Match(own) && !hasAlone(text)}, nil
 }
 
 func hasAlone(text string) bool {
@@ -136,6 +133,9 @@ func applier(r *migration.SQLRunner) func(context.Context, engine.Session, migra
 		sc, err := script(m)
 		if err != nil {
 			return err
+		}
+		if !sc.Transaction && s.Family() == engine.Postgres {
+			sc.Parts = sc.Statements(engine.Postgres) // of a whole text PostgreSQL would make one transaction
 		}
 		do := func() error {
 			for _, part := range sc.Parts {

@@ -57,7 +57,7 @@ func TestReplay(t *testing.T) {
 
 func TestSource(t *testing.T) {
 	dir := migrationtest.Write(t, "V2__b.sql", "", "V10__ten_tables.sql", "", "V1_1__one.sql", "", "V3.sql", "", "R__views.sql", "", "R__a_view.sql", "",
-		"U2__b.sql", "", "B2__base.sql", "", "beforeMigrate.sql", "", "Views.sql", "", "R1__x.sql", "", "README.md", "", "V4__x.sql.conf", "")
+		"U2__b.sql", "", "B2__base.sql", "", "beforeMigrate.sql", "", "Views.sql", "", "Vx__a.sql", "", "R1__x.sql", "", "README.md", "", "V4__x.sql.conf", "")
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "more"), 0o700), os.WriteFile(filepath.Join(dir, "more", "V1__first.sql"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestBaselineFile(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for name, files := range map[string][]string{
-		"same version": {"V1__a.sql", "V1.0__b.sql"}, "same description": {"R__a_b.sql", "R__a b.sql"}, "no number": {"Vx__a.sql"},
+		"same version": {"V1__a.sql", "V1.0__b.sql"}, "same description": {"R__a_b.sql", "R__a b.sql"},
 	} {
 		dir := migrationtest.Write(t)
 		for _, f := range files {
@@ -309,6 +309,16 @@ func TestNoTransaction(t *testing.T) {
 	}
 	if !strings.Contains(fmt.Sprint(s.Objects), "a_id") {
 		t.Error("the first statement was taken back")
+	}
+}
+
+// TestAlone: statements that no transaction may hold are run without one, whatever stands around them.
+func TestAlone(t *testing.T) {
+	dir := migrationtest.Write(t, "V1__a.sql", "CREATE TABLE a (id integer);\n-- note\nCREATE UNIQUE INDEX CONCURRENTLY a_id ON a (id);\nVACUUM a;")
+	db, tool := testengine.Postgres(t), flyway.New(dir, schema.Name{})
+	migrationtest.Apply(t, tool, db, "")
+	if got, want := states(t, db, tool), "1 applied"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

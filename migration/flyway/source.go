@@ -74,8 +74,8 @@ type entry struct {
 	migration.Migration
 }
 
-// Migrations is [migration.Source.Migrations]: the versioned by version, then the repeatable by description. A file
-// that looks like a versioned migration and whose version is no number is an error, as with Flyway.
+// Migrations is [migration.Source.Migrations]: the versioned by version, then the repeatable by description. Files with
+// other names are left out, as Flyway leaves them out unless validateMigrationNaming is set.
 func (s source) Migrations(context.Context) ([]migration.Migration, error) {
 	all, err := s.entries()
 	if err != nil {
@@ -117,10 +117,7 @@ func (s source) entries() ([]entry, error) {
 		}
 		files, err := migration.ReadFolder(path, isMigration)
 		for _, f := range files {
-			n, ok := parseName(f.Name)
-			if !ok {
-				return fmt.Errorf("migration %s: its version is no number: digits and dots or underscores stand before %q", f.Path, separator)
-			}
+			n, _ := parseName(f.Name)
 			m := migration.Migration{ID: n.id(f.Name), Title: migration.Title(n.description), Path: f.Path, Hash: f.Hash}
 			list = append(list, entry{n, m})
 		}
@@ -130,10 +127,8 @@ func (s source) entries() ([]entry, error) {
 }
 
 func isMigration(file string) bool {
-	if _, ok := parseName(file); ok {
-		return true
-	}
-	return strings.HasSuffix(file, suffix) && (file[0] == 'V' || file[0] == 'B') && strings.Contains(file, separator)
+	_, ok := parseName(file)
+	return ok
 }
 
 // withoutBaselines leaves the newest baseline file where no versioned one stands at or below it, and no other.
