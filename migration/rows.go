@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -268,7 +269,7 @@ func TableExists(ctx context.Context, q engine.Querier, n schema.Name) (bool, er
 	return found > 0, nil
 }
 
-// TableRows reads a small table whole, every cell as text by its column; a NULL is left out.
+// TableRows reads a small table whole, every cell as text by its column, bytes in hexadecimal digits; a NULL is left out.
 // Errors: [ErrNoLedger] where the table is absent.
 func TableRows(ctx context.Context, q engine.Querier, n schema.Name, sort string) (list []map[string]string, err error) {
 	exists, err := TableExists(ctx, q, n)
@@ -291,6 +292,10 @@ func TableRows(ctx context.Context, q engine.Querier, n schema.Name, sort string
 	if err != nil {
 		return nil, fmt.Errorf("read ledger %s: %w", n, err)
 	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, fmt.Errorf("read ledger %s: %w", n, err)
+	}
 	for rows.Next() {
 		cells := make([]sql.NullString, len(columns))
 		places := make([]any, len(columns))
@@ -302,8 +307,12 @@ func TableRows(ctx context.Context, q engine.Querier, n schema.Name, sort string
 		}
 		row := make(map[string]string, len(columns))
 		for i, c := range cells {
-			if c.Valid {
-				row[columns[i]] = c.String
+			if !c.Valid {
+				continue
+			}
+			row[columns[i]] = c.String
+			if t := types[i].DatabaseTypeName(); t == "BYTEA" || strings.HasSuffix(t, "BLOB") || strings.HasSuffix(t, "BINARY") {
+				row[columns[i]] = hex.EncodeToString([]byte(c.String))
 			}
 		}
 		list = append(list, row)

@@ -31,6 +31,9 @@ type SQLRunner struct {
 	// Apply runs one migration and writes its record, for tools that do more than send the parts of its script.
 	// An error is wrapped in a [*RunError] with what Apply did not say itself. nil = the parts, then the record.
 	Apply func(ctx context.Context, s engine.Session, m Migration, files []Migration) error
+	// Setup gives statements that set up a session as the tool's driver does; nil = as those of Go do. On MySQL and
+	// MariaDB views and triggers keep the session's sql_mode and collation, and texts are compared by it.
+	Setup func(f engine.Family) []string
 	// Check looks at all migrations before the first is run, for what the tool refuses; nil = nothing.
 	// pending are those that would run.
 	Check func(all []Status, pending []Migration) error
@@ -119,7 +122,7 @@ func (r *SQLRunner) withSession(ctx context.Context, target Target, do func(engi
 		return fmt.Errorf("open a session for the migrations: %w", err)
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := asGoTools(ctx, s); err != nil {
+	if err := r.setUp(ctx, s); err != nil {
 		return err
 	}
 	if err := r.Ledger.Create(ctx, s); err != nil {
@@ -152,16 +155,26 @@ func (r *SQLRunner) apply(ctx context.Context, s engine.Session, m Migration, fi
 	return err
 }
 
-// asGoTools sets up the session as the tools have it, all of which are written in Go: on MySQL and
-// MariaDB with the collation that their driver asks for. Views and triggers keep it, and texts are compared by it.
-func asGoTools(ctx context.Context, s engine.Session) error {
-	if f := s.Family(); f != engine.MySQL && f != engine.MariaDB {
-		return nil
+// setUp makes a session what the tool's driver makes it.
+func (r *SQLRunner) setUp(ctx context.Context, s engine.Session) error {
+	setup := r.Setup
+	if setup == nil {
+		setup = asGoDrivers
 	}
-	if _, err := s.ExecContext(ctx, "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"); err != nil {
-		return fmt.Errorf("set up the session for the migrations: %w", err)
+	for _, statement := range setup(s.Family()) {
+		if _, err := s.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("set up the session for the migrations: %w", err)
+		}
 	}
 	return nil
+}
+
+// asGoDrivers is what most tools have, which are written in Go: on MySQL and MariaDB their driver asks for a collation.
+func asGoDrivers(f engine.Family) []string {
+	if f != engine.MySQL && f != engine.MariaDB {
+		return nil
+	}
+	return []string{"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci"}
 }
 
 func (r *SQLRunner) step(ctx context.Context, s engine.Session, m Migration, files []Migration, log io.Writer) error {
