@@ -165,6 +165,9 @@ func ledgerTables(t testing.TB, db engine.DB, l migration.Ledger) []string {
 			list = append(list, line)
 		}
 	}
+	if len(list) == 0 {
+		t.Errorf("there is no ledger %s", l.Table())
+	}
 	slices.Sort(list)
 	return list
 }
