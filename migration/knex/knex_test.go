@@ -105,6 +105,7 @@ func TestRealList(t *testing.T) {
 	other, second := code(app).File(2)
 	dir := migrationtest.Write(t, name, text, other, second)
 	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		t.Parallel()
 		db, tool := open(t), knex.New(dir, schema.Name{})
 		files, err := tool.Source.Migrations(t.Context())
 		if err != nil {
@@ -135,6 +136,7 @@ func TestRealLock(t *testing.T) {
 	name, text := code(app).File(1)
 	dir := migrationtest.Write(t, name, text)
 	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		t.Parallel()
 		db, tool := open(t), knex.New(dir, schema.Name{})
 		tool.Runner = program(t, app, dir, "migrate:latest")
 		s, err := db.Session(t.Context())

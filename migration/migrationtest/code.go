@@ -77,6 +77,7 @@ func (c Code) tool(t testing.TB, n int) (*migration.Tool, []migration.Migration)
 // of its own, and that after our marks the tool has nothing to do.
 func (c Code) Real(t *testing.T, open testengine.Open) {
 	t.Helper()
+	t.Parallel() // the program waits more than it works
 	tool, files := c.tool(t, codes)
 	theirs, ours := open(t), open(t)
 	first, _ := c.tool(t, codes-1)
@@ -107,6 +108,7 @@ func (c Code) Real(t *testing.T, open testengine.Open) {
 // Masked stops the tool where it cannot stop by itself, and ends in what it leaves when it runs at once.
 func (c Code) Masked(t *testing.T, open testengine.Open) {
 	t.Helper()
+	t.Parallel() // the program waits more than it works
 	tool, files := c.tool(t, codes)
 	tool.Runner = migration.Mask(tool.Runner, tool.Ledger, tool.Source)
 	db := open(t)
@@ -127,6 +129,7 @@ func (c Code) Masked(t *testing.T, open testengine.Open) {
 // Steps applies single migrations, not in their order.
 func (c Code) Steps(t *testing.T, open testengine.Open) {
 	t.Helper()
+	t.Parallel() // the program waits more than it works
 	tool, files := c.tool(t, codes)
 	db := open(t)
 	var seen []string

@@ -94,6 +94,7 @@ func TestRealStatus(t *testing.T) {
 	other, second := code(app).File(2)
 	dir := migrationtest.Write(t, name, text, other, second)
 	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		t.Parallel()
 		db, tool := open(t), sequelize.New(dir, schema.Name{})
 		files, err := tool.Source.Migrations(t.Context())
 		if err != nil {
@@ -121,6 +122,7 @@ func TestRealTimes(t *testing.T) {
 	other, second := code(app).File(2)
 	dir := migrationtest.Write(t, name, text, other, second)
 	times := func(t *testing.T, open testengine.Open) {
+		t.Parallel()
 		db, tool := open(t), sequelize.New(dir, schema.Name{})
 		tool.Runner = program(t, app, dir, "db:migrate")
 		target := migration.Target{URL: db.URL, DB: db.DB}
