@@ -23,7 +23,8 @@ func Steps(ctx context.Context, t *Tool, target Target, list []Migration, log io
 	if err != nil {
 		return err
 	}
-	if err := t.Ledger.Create(ctx, target.DB); err != nil {
+	// A ledger that is only read is made by the tool itself, at its first step.
+	if err := t.Ledger.Create(ctx, target.DB); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	s := &stepping{tool: t, runner: t.Runner, target: target, files: files, log: log}
@@ -58,7 +59,7 @@ type stepping struct {
 // look reads the ledger.
 func (s *stepping) look(ctx context.Context) ([]Status, error) {
 	records, err := s.tool.Ledger.Records(ctx, s.target.DB, s.files)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoLedger) {
 		return nil, err
 	}
 	s.known = nil

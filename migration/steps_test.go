@@ -157,6 +157,32 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// readOnly is a ledger that is only read: its tool makes the table.
+type readOnly struct{ migration.Ledger }
+
+func (readOnly) Create(context.Context, engine.Querier) error { return errors.ErrUnsupported }
+
+func (readOnly) Mark(context.Context, engine.Querier, []migration.Migration, []migration.Migration) ([]migration.Write, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// maker is a tool that makes its ledger when it runs.
+type maker struct{ *fake }
+
+func (m maker) Run(ctx context.Context, target migration.Target, to migration.ID, log io.Writer) error {
+	return errors.Join(m.ledger.Create(ctx, target.DB), m.fake.Run(ctx, target, to, log))
+}
+
+// TestStepsOfReadOnly: without marks a tool can still be told where to stop, one after the other.
+func TestStepsOfReadOnly(t *testing.T) {
+	tool, db, _ := newFake(t, func(f *fake) { f.stops = true })
+	tool.Runner, tool.Ledger = maker{tool.Runner.(*fake)}, readOnly{tool.Ledger}
+	seen, _, err := steps(t, tool, db, "1", "2", "4")
+	if !errors.Is(err, errors.ErrUnsupported) || !slices.Equal(seen, []string{"1: 1", "2: 1 2"}) {
+		t.Errorf("steps %v, %v; want two, and ErrUnsupported for the fourth", seen, err)
+	}
+}
+
 // TestStepsRefused: what cannot be done alone is not done, and what a tool did wrong is found out.
 func TestStepsRefused(t *testing.T) {
 	tests := []struct {
