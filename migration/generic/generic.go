@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mulligan/engine"
 	"mulligan/migration"
@@ -34,7 +35,8 @@ type Options struct {
 	Time   string  // gets the current time; empty = none does
 	Values []Value // further columns
 
-	tool  string                                       // its name; empty = "command"
+	tool  string // its name; empty = "command"
+	late  migration.Late
 	group string                                       // gets the number after the greatest, the same for a whole call; empty = none
 	makes func(f engine.Family, table string) []string // what makes the table, where it is known
 }
@@ -79,32 +81,34 @@ func New(dir string, o Options) *migration.Tool {
 	if name == "" {
 		name = "command"
 	}
-	return &migration.Tool{Name: name, Source: folder{dir, o.Form}, Ledger: &ledger{o}}
+	return &migration.Tool{Name: name, Source: folder{dir, o.Form}, Ledger: &ledger{o}, Late: o.late}
 }
 
-// Presets are the options of tools by their names, from each tool's source.
+// Presets are the options of tools by their names, from each tool's source. kysely and node-pg-migrate refuse to run a
+// migration before one that is applied, so hiding the later ones ([migration.Mask]) works only with kysely's
+// allowUnorderedMigrations and with node-pg-migrate's --no-check-order; a command with {to} needs neither.
 func Presets() map[string]Options {
 	return map[string]Options{
 		"kysely": { // 0.28
-			tool: "kysely", Table: schema.Name{Table: "kysely_migration"}, Column: "name", Form: Stem, Time: "timestamp",
+			tool: "kysely", late: migration.LateRefused, Table: schema.Name{Table: "kysely_migration"}, Column: "name", Form: Stem, Time: "timestamp",
 			makes: func(f engine.Family, table string) []string {
 				return []string{"create table " + table + " (" + f.Ident("name") + " varchar(255) not null primary key, " + f.Ident("timestamp") + " varchar(255) not null)"}
 			},
 		},
 		"node-pg-migrate": { // 9
-			tool: "node-pg-migrate", Table: schema.Name{Table: "pgmigrations"}, Column: "name", Form: Stem, Time: "run_on",
+			tool: "node-pg-migrate", late: migration.LateRefused, Table: schema.Name{Table: "pgmigrations"}, Column: "name", Form: Stem, Time: "run_on",
 			makes: func(f engine.Family, table string) []string {
-				return []string{"CREATE TABLE " + table + " (id " + serial(f) + " PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)"}
+				return []string{"CREATE TABLE " + table + " (id " + strings.TrimPrefix(serial(f), "BIG") + " PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL)"}
 			},
 		},
 		"bun": { // 1.3
-			tool: "bun", Table: schema.Name{Table: "bun_migrations"}, Column: "name", Form: Digits, group: "group_id",
+			tool: "bun", late: migration.LateRuns, Table: schema.Name{Table: "bun_migrations"}, Column: "name", Form: Digits, group: "group_id",
 			makes: func(f engine.Family, table string) []string {
-				at := "TIMESTAMP"
+				text, at := "VARCHAR(255)", "TIMESTAMP"
 				if f == engine.Postgres {
-					at = "TIMESTAMPTZ"
+					text, at = "VARCHAR", "TIMESTAMPTZ"
 				}
-				return []string{"CREATE TABLE " + table + " (id " + serial(f) + " PRIMARY KEY, name VARCHAR(255), group_id BIGINT, migrated_at " + at + " NOT NULL DEFAULT CURRENT_TIMESTAMP)"}
+				return []string{"CREATE TABLE " + table + " (id " + serial(f) + " PRIMARY KEY, name " + text + ", group_id BIGINT, migrated_at " + at + " NOT NULL DEFAULT CURRENT_TIMESTAMP)"}
 			},
 		},
 	}
