@@ -61,7 +61,23 @@ type Migrations struct {
 	DataSource string   // typeorm's compiled data source
 	Command    []string // what applies them, where we do not; {to} and {url} are replaced by the runner
 	Bootstrap  Bootstrap
-	Env        Env // NAME=value for child processes; {url} is replaced by the runner
+	Env        Env    // NAME=value for child processes; {url} is replaced by the runner
+	Ledger     Ledger // what the rows of a ledger hold that mulligan does not know
+}
+
+// Ledger describes the rows of a ledger. The zero Ledger describes nothing: such a ledger is only read, or it is that
+// of a tool whose ledger is known.
+type Ledger struct {
+	Column string  // holds the migration
+	Form   string  // what of the file's name it holds: file, stem or digits
+	Time   string  // the column that gets the current time; empty = none does
+	Values []Value // further columns, each with what it holds in every row
+}
+
+// Value is a column of a ledger that always holds the same.
+type Value struct {
+	Column string
+	Value  string
 }
 
 // Bootstrap is what makes the base tables before the first migration. The zero Bootstrap is none.

@@ -30,8 +30,12 @@ func TestManualIsWhole(t *testing.T) {
 				key = "keep." + key
 			case "targets[].tables.where[]":
 				key = "where[]." + key
+			case "targets[].migrations.ledger":
+				key = "ledger." + key
+			case "targets[].migrations.ledger.values[]":
+				key = "ledger.values[]." + key
 			}
-			if key != "keep" && key != "where" {
+			if key != "keep" && key != "where" && key != "ledger" && key != "ledger.values" {
 				words = append(words, key)
 			}
 		}

@@ -5,16 +5,18 @@ import "sort"
 // levels are the keys that the file may hold, by the level at which they stand.
 func levels() map[string][]string {
 	all := map[string][]string{
-		"":                         {"targets", "repository", "jobs", "notify", "settings"},
-		"targets[]":                {"name", "url", "url_file", "url_command", "protected", "migrations", "tables", "mapping", "shadow"},
-		"targets[].migrations":     {"tool", "dir", "dirs", "table", "data_source", "command", "bootstrap", "env"},
-		"targets[].tables":         {"include", "exclude", "where"},
-		"targets[].tables.where[]": {"table", "condition"},
-		"targets[].mapping[]":      {"table", "to", "rename", "drop", "default"},
-		"repository":               {"url", "keep"},
-		"repository.keep":          {"last", "hourly", "daily", "weekly", "monthly", "yearly"},
-		"jobs[]":                   {"name", "target", "do", "only_ledger", "cron", "max_rto", "max_rpo"},
-		"notify[]":                 {"url", "on"},
+		"":                                     {"targets", "repository", "jobs", "notify", "settings"},
+		"targets[]":                            {"name", "url", "url_file", "url_command", "protected", "migrations", "tables", "mapping", "shadow"},
+		"targets[].migrations":                 {"tool", "dir", "dirs", "table", "data_source", "command", "bootstrap", "env", "ledger"},
+		"targets[].migrations.ledger":          {"column", "form", "time", "values"},
+		"targets[].migrations.ledger.values[]": {"column", "value"},
+		"targets[].tables":                     {"include", "exclude", "where"},
+		"targets[].tables.where[]":             {"table", "condition"},
+		"targets[].mapping[]":                  {"table", "to", "rename", "drop", "default"},
+		"repository":                           {"url", "keep"},
+		"repository.keep":                      {"last", "hourly", "daily", "weekly", "monthly", "yearly"},
+		"jobs[]":                               {"name", "target", "do", "only_ledger", "cron", "max_rto", "max_rpo"},
+		"notify[]":                             {"url", "on"},
 	}
 	for _, s := range settings() {
 		if s.inFile {
@@ -50,6 +52,9 @@ func Tools() []string {
 	sort.Strings(tools)
 	return tools
 }
+
+// described are the tools whose ledger can be described in the file.
+func described() []string { return []string{"bun", "command", "kysely", "node-pg-migrate"} }
 
 // RunsItself tells the tools whose migrations are applied without a command of the user's.
 func RunsItself(tool string) bool {

@@ -92,6 +92,13 @@ func TestEveryKeyArrives(t *testing.T) {
 				Name: "edge", URLFile: in("secrets/edge.url"),
 				Migrations: Migrations{Tool: "prisma", Dirs: []string{in("core"), "/abs/extra"}, Command: []string{"./deploy"}, Bootstrap: Bootstrap{File: in("base.sql")}},
 			},
+			{
+				Name: "home", URL: Secret("sqlite:" + in("home.db")),
+				Migrations: Migrations{
+					Tool: "command", Table: "Done.Steps", Command: []string{"./migrate"},
+					Ledger: Ledger{Column: "Step.Name", Form: "stem", Time: "finishedAt", Values: []Value{{"by", "mulligan"}, {"note", ""}, {"level", "3"}}},
+				},
+			},
 			{Name: "vault", URLCommand: []string{"vault", "read", "--field=url", "secret/app"}},
 		},
 		Repository: Repository{URL: in("snapshots"), Keep: Keep{7, 24, 7, 4, 12, 1}},

@@ -80,11 +80,46 @@ func (r *reader) migrations(n *node) Migrations {
 	if f["data_source"] != nil && m.Tool != "" && m.Tool != "typeorm" {
 		r.fail(f["data_source"], "is for `tool: typeorm` only, and the tool is %s", m.Tool)
 	}
+	m.Ledger = r.ledger(f["ledger"])
+	if f["ledger"] != nil && !slices.Contains(described(), m.Tool) && (m.Tool != "" || f["tool"] == nil) {
+		r.fail(f["ledger"], "is for `tool: command` only, and for %s", strings.Join(slices.DeleteFunc(described(), func(t string) bool { return t == "command" }), ", "))
+	} else if f["ledger"] != nil && m.Tool == "command" {
+		r.need(n, f, "table")
+	}
 	if m.Tool != "" && !RunsItself(m.Tool) && f["command"] == nil {
 		r.fail(f["tool"], "%s needs a `command` that applies the migrations: mulligan does not run it by itself", m.Tool).
 			Hint = "add `command: [program, argument, …]`"
 	}
 	return m
+}
+
+// ledger reads what the rows of a ledger hold.
+func (r *reader) ledger(n *node) Ledger {
+	if n == nil {
+		return Ledger{}
+	}
+	f := r.fields(n, "targets[].migrations.ledger")
+	r.need(n, f, "column", "form")
+	l := Ledger{Column: r.text(f["column"]), Form: r.oneOf(f["form"], []string{"file", "stem", "digits"}), Time: r.text(f["time"])}
+	taken := []string{l.Column}
+	once := func(at *node, column string) {
+		if column != "" && slices.Contains(taken, column) {
+			r.fail(at, "%sis the name of another column of the ledger, too", shownBefore(at))
+		}
+		taken = append(taken, column)
+	}
+	once(f["time"], l.Time)
+	for _, item := range r.list(f["values"]) {
+		v := r.fields(item, "targets[].migrations.ledger.values[]")
+		r.need(item, v, "column", "value")
+		value := Value{Column: r.text(v["column"])}
+		once(v["column"], value.Column)
+		if r.is(v["value"], scalar) { // an empty text is one
+			value.Value = v["value"].text
+		}
+		l.Values = append(l.Values, value)
+	}
+	return l
 }
 
 // bootstrap is a file (a text that ends in .sql) or a command (a list).

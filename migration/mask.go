@@ -25,7 +25,7 @@ type masked struct {
 	source Source
 }
 
-func (k *masked) Run(ctx context.Context, target Target, to ID, log io.Writer) (err error) {
+func (k *masked) Run(ctx context.Context, target Target, to ID, log io.Writer) error {
 	if to == "" {
 		return k.runner.Run(ctx, target, "", log)
 	}
@@ -45,35 +45,54 @@ func (k *masked) Run(ctx context.Context, target Target, to ID, log io.Writer) (
 	if err != nil || len(pending) == 0 {
 		return err
 	}
-	var later []Migration
-	for _, s := range all[Index(files, to)+1 : len(files)] {
-		if s.Verdict == VerdictPending {
-			later = append(later, s.Migration)
-		}
-	}
-	var hidden []Migration
-	defer func() { err = errors.Join(err, k.unhide(ctx, target.DB, hidden, files)) }()
-	for _, m := range later {
-		if err := Insert(ctx, target.DB, k.ledger, m, files); err != nil {
-			if errors.Is(err, ErrMarksAll) {
-				err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
-			}
-			return fmt.Errorf("hide migration %s, to stop at %s: %w", m.ID, to, err)
-		}
-		hidden = append(hidden, m)
-	}
-	return k.runner.Run(ctx, target, "", log)
+	later := unrecorded(all[Index(files, to)+1 : len(files)])
+	return behind(ctx, target.DB, k.ledger, later, files, func() error {
+		return k.runner.Run(ctx, target, "", log)
+	})
 }
 
-// unhide takes away, last first, the records that hid migrations.
-func (k *masked) unhide(ctx context.Context, q engine.Querier, hidden, files []Migration) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-	defer cancel()
-	var errs []error
-	for i := len(hidden) - 1; i >= 0; i-- {
-		if err := Delete(ctx, q, k.ledger, hidden[i], files); err != nil {
-			errs = append(errs, fmt.Errorf("take the record of the hidden migration %s away again: %w", hidden[i].ID, err))
+// unrecorded lists the migrations that the ledger knows nothing of.
+func unrecorded(all []Status) []Migration {
+	var list []Migration
+	for _, s := range all {
+		if s.Verdict == VerdictPending {
+			list = append(list, s.Migration)
 		}
 	}
-	return errors.Join(errs...)
+	return list
+}
+
+// behind runs do while the ledger calls the migrations of hidden applied, and takes those records away again,
+// also after a failure or once ctx has ended. Nothing is run where the ledger cannot hide just them:
+// errors.ErrUnsupported.
+func behind(ctx context.Context, q engine.Querier, l Ledger, hidden, files []Migration, do func() error) (err error) {
+	if len(hidden) == 0 {
+		return do()
+	}
+	writes, err := l.Mark(ctx, q, hidden, files)
+	if err != nil {
+		if errors.Is(err, ErrMarksAll) {
+			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		}
+		return fmt.Errorf("hide %d migrations from the tool: %w", len(hidden), err)
+	}
+	defer func() { err = errors.Join(err, unhide(ctx, q, l, hidden, files)) }()
+	if err := Execute(ctx, q, writes); err != nil {
+		return fmt.Errorf("hide %d migrations from the tool: %w", len(hidden), err)
+	}
+	return do()
+}
+
+// unhide takes away the records that hid migrations.
+func unhide(ctx context.Context, q engine.Querier, l Ledger, hidden, files []Migration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	writes, err := l.Unmark(ctx, q, hidden, files)
+	if err == nil {
+		err = Execute(ctx, q, writes)
+	}
+	if err != nil {
+		return fmt.Errorf("take the records of %d hidden migrations away again: %w", len(hidden), err)
+	}
+	return nil
 }

@@ -331,7 +331,7 @@ func SameTable(ledger, n schema.Name) bool {
 
 // Time reads a timestamp as the engines' drivers write it; the zero time where it is none.
 func Time(text string) time.Time {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999-07", "2006-01-02 15:04:05.999999999-07:00"} {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05.999999999-07", "2006-01-02 15:04:05.999999999-07:00", "2006-01-02 15:04:05.999999999 -07:00"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UTC()
 		}

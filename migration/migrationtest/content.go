@@ -24,7 +24,7 @@ func Content(t testing.TB, db engine.DB, hidden ...string) string {
 	for _, o := range s.Objects {
 		def := o.Def
 		if db.Family() == engine.SQLite {
-			def = strings.Join(strings.Fields(strings.NewReplacer(`"`, "", "(", " ( ", ")", " ) ").Replace(def)), " ")
+			def = strings.Join(strings.Fields(strings.NewReplacer(`"`, "", "`", "", "(", " ( ", ")", " ) ").Replace(def)), " ")
 		}
 		fmt.Fprintf(&out, "%s %s: %s\n", o.Kind, o.Name, def)
 	}

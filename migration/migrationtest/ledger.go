@@ -16,7 +16,7 @@ import (
 
 // Config says which ledger to test.
 type Config struct {
-	Tool      string                                   // as migration.Detect calls it
+	Tool      string                                   // as migration.Detect calls it; empty = it knows none
 	Open      func(t testing.TB) engine.DB             // makes an empty database
 	Ledger    func(table schema.Name) migration.Ledger // the zero table is the default
 	Files     []migration.Migration                    // four or more, in the tool's order
@@ -216,6 +216,9 @@ func testDetected(t *testing.T, c Config) {
 			t.Fatal(err)
 		}
 		found := migration.Detect(s.Tables)
+		if c.Tool == "" && len(found) == 0 {
+			continue
+		}
 		if len(found) != 1 || found[0].Tool != c.Tool || !migration.SameTable(l.Table(), found[0].Table) {
 			t.Errorf("Detect found %v, want %s in %s", found, c.Tool, l.Table())
 		}

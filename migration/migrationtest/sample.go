@@ -40,24 +40,24 @@ func Sample(t testing.TB, typeorm string) string {
 		t.Fatalf("package.json of the sample does not name its TypeORM as expected:\n%s", text)
 	}
 	writeFile(t, filepath.Join(dir, "package.json"), text)
-	if err := os.Symlink(packages(t, dir, typeorm), filepath.Join(dir, "node_modules")); err != nil {
+	if err := os.Symlink(packages(t, dir, "sample-typeorm-"+typeorm), filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-// packages installs what the package.json of dir names, once, and returns the node_modules.
-func packages(t testing.TB, dir, typeorm string) string {
+// packages installs what the package.json of dir names, once, in a folder of the cache, and returns the node_modules.
+func packages(t testing.TB, dir, name string) string {
 	t.Helper()
 	cache, err := testdb.CacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := filepath.Join(cache, "npm", "sample-typeorm-"+typeorm)
+	home := filepath.Join(cache, "npm", name)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	lock := flock.New(filepath.Join(home, "lock"))
 	if ok, err := lock.TryLockContext(ctx, 50*time.Millisecond); !ok {
