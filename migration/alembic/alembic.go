@@ -29,7 +29,7 @@ func New(dir string, table schema.Name) *migration.Tool {
 	if table == (schema.Name{}) {
 		table.Table = DefaultTable
 	}
-	scripts := &scripts{}
+	scripts := &scripts{Parse: parse}
 	return &migration.Tool{
 		Name: "alembic", Source: &source{dir: dir, scripts: scripts}, Ledger: &ledger{name: table, scripts: scripts}, Late: migration.LateRefused,
 	}
@@ -55,7 +55,7 @@ func Steps(args []string, _ []migration.Status, pending []migration.Migration) (
 	if n := len(args); n == 0 || args[n-1] != "head" && args[n-1] != "heads" {
 		return nil, fmt.Errorf("%w: the command %q does not end in head or heads, and so cannot be told where to stop", errors.ErrUnsupported, strings.Join(args, " "))
 	}
-	g, err := (&scripts{}).graph(pending, false)
+	g, err := lay(&scripts{Parse: parse}, pending, false)
 	if err != nil {
 		return nil, err
 	}

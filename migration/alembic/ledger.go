@@ -48,7 +48,7 @@ func (l *ledger) at(ctx context.Context, q engine.Querier, files []migration.Mig
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := l.scripts.graph(files, true)
+	g, err := lay(l.scripts, files, true)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read ledger %s: %w", l.name, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"mulligan/internal/python"
 	"mulligan/migration"
@@ -26,6 +25,9 @@ type script struct {
 	depends  []string // revisions, or labels of branches, that must be there before it
 	labels   []string
 }
+
+// scripts remembers what the files say.
+type scripts = migration.Parsed[script]
 
 // parse reads the literals of a file.
 func parse(f migration.File) (script, error) {
@@ -98,7 +100,7 @@ func (s *source) Migrations(context.Context) ([]migration.Migration, error) {
 	}
 	var list []migration.Migration
 	for _, f := range files {
-		sc, err := s.scripts.of(f)
+		sc, err := s.scripts.Of(f)
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +109,7 @@ func (s *source) Migrations(context.Context) ([]migration.Migration, error) {
 	if err := migration.CheckUnique(list, s.dir, "1975ea83b712_add_users.py"); err != nil {
 		return nil, err
 	}
-	g, err := s.scripts.graph(list, true)
+	g, err := lay(s.scripts, list, true)
 	if err != nil {
 		return nil, err
 	}
@@ -144,44 +146,6 @@ func (g *graph) nameHeads(list []migration.Migration) {
 	}
 }
 
-// scripts remembers what files say, by path and content. It is safe for concurrent use.
-type scripts struct {
-	mu    sync.Mutex // guards known
-	known map[[2]string]script
-}
-
-func (s *scripts) of(f migration.File) (script, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if sc, ok := s.known[[2]string{f.Path, f.Hash}]; ok {
-		return sc, nil
-	}
-	sc, err := parse(f)
-	if err != nil {
-		return script{}, err
-	}
-	if s.known == nil {
-		s.known = map[[2]string]script{}
-	}
-	s.known[[2]string{f.Path, f.Hash}] = sc
-	return sc, nil
-}
-
-// listed is what a listed migration's file says. The file is read only where it was not yet.
-func (s *scripts) listed(m migration.Migration) (script, error) {
-	s.mu.Lock()
-	sc, ok := s.known[[2]string{m.Path, m.Hash}]
-	s.mu.Unlock()
-	if ok {
-		return sc, nil
-	}
-	text, err := migration.Reread(m)
-	if err != nil {
-		return script{}, err
-	}
-	return s.of(migration.File{Name: filepath.Base(m.Path), Path: m.Path, Hash: m.Hash, Text: text})
-}
-
 // graph is how revisions hang together.
 type graph struct {
 	list    []migration.Migration
@@ -190,13 +154,13 @@ type graph struct {
 	ahead   map[migration.ID][]migration.ID // the reverse
 }
 
-// graph lays the files of a list together. A revision before that no file has is an error where whole says
+// lay puts the files of a list together. A revision before that no file has is an error where whole says
 // that the list is all there is.
-func (s *scripts) graph(list []migration.Migration, whole bool) (*graph, error) {
+func lay(s *scripts, list []migration.Migration, whole bool) (*graph, error) {
 	g := &graph{list: list, scripts: map[migration.ID]script{}, parents: map[migration.ID][]migration.ID{}, ahead: map[migration.ID][]migration.ID{}}
 	labels := map[string]migration.ID{}
 	for _, m := range list {
-		sc, err := s.listed(m)
+		sc, err := s.Listed(m)
 		if err != nil {
 			return nil, err
 		}
