@@ -60,6 +60,9 @@ func New(o Options) (migration.Runner, error) {
 	if _, err := migration.Environment(o.Env, engine.URL{}, ""); err != nil {
 		return nil, fmt.Errorf("migration command: %w", err)
 	}
+	if o.Steps != nil && (o.Source == nil || o.Ledger == nil) {
+		return nil, errors.New("migration command: its steps need the list of migrations and their ledger")
+	}
 	run := &runner{o}
 	if !run.steppable() && o.Source != nil && o.Ledger != nil && o.Steps == nil {
 		return migration.Mask(run, o.Ledger, o.Source), nil

@@ -164,9 +164,10 @@ func TestRealLock(t *testing.T) {
 		if locks := db.Family() != engine.SQLite; err != nil || (who != "") != locks {
 			t.Errorf("Holder: %q, %v", who, err)
 		}
-		out, err := record(t, db, "migrate")
-		if locks := db.Family() != engine.SQLite; (err != nil) != locks || strings.Contains(out, "ConcurrentMigrationError") != locks {
-			t.Errorf("while the lock is held: %v\n%s", err, out)
+		if db.Family() != engine.SQLite {
+			if out, err := record(t, db, "migrate"); err == nil || !strings.Contains(out, "ConcurrentMigrationError") {
+				t.Errorf("while the lock is held: %v\n%s", err, out)
+			}
 		}
 		if err := errors.Join(free(t.Context()), s.Close()); err != nil {
 			t.Error(err)
