@@ -39,7 +39,7 @@ func plan() []floor {
 			"engine/enginetest", "store/storetest", "migration/migrationtest",
 			"internal/testdb", "internal/testengine", "internal/testreport", "internal/layers", "internal/bench", "internal/story",
 		}},
-		{0, []string{"schema", "journal", "store", "config", "internal/child"}},
+		{0, []string{"schema", "journal", "store", "config", "internal/child", "internal/python"}},
 		{1, []string{"engine", "snapshot", "pipeline"}},
 		{2, []string{"migration"}},
 		{3, []string{"engine/*", "store/*", "migration/*"}},

@@ -38,13 +38,16 @@ type Options struct {
 	Ledger  migration.Ledger // where it records; needed to stop midway without {to}
 	Tool    string           // the tool's name; empty = "command"
 	Grace   time.Duration    // between SIGTERM and SIGKILL; zero = [child.Grace]
+	// Steps makes the commands, of the one given, that apply the pending migrations and no others, for tools that name where to
+	// stop in a way of their own and would not bear being masked. It needs Source and Ledger; nil = the tool is none of those.
+	Steps func(command []string, all []migration.Status, pending []migration.Migration) ([][]string, error)
 }
 
 // ErrSecret says that a password would stand in an argument list.
 var ErrSecret = errors.New("a password does not belong into an argument list, which others can read: pass it in migrations.env, or read DATABASE_URL")
 
 // New makes a runner of a command. A command with {to} can stop midway, and one without can where
-// Source and Ledger are given: then it is masked, which is for scratch databases only.
+// Source and Ledger are given: by Steps, or else masked, which is for scratch databases only.
 func New(o Options) (migration.Runner, error) {
 	if len(o.Command) == 0 || o.Command[0] == "" {
 		return nil, errors.New("the migration command is empty")
@@ -57,8 +60,11 @@ func New(o Options) (migration.Runner, error) {
 	if _, err := migration.Environment(o.Env, engine.URL{}, ""); err != nil {
 		return nil, fmt.Errorf("migration command: %w", err)
 	}
+	if o.Steps != nil && (o.Source == nil || o.Ledger == nil) {
+		return nil, errors.New("migration command: its steps need the list of migrations and their ledger")
+	}
 	run := &runner{o}
-	if !run.steppable() && o.Source != nil && o.Ledger != nil {
+	if !run.steppable() && o.Source != nil && o.Ledger != nil && o.Steps == nil {
 		return migration.Mask(run, o.Ledger, o.Source), nil
 	}
 	return run, nil
@@ -91,6 +97,9 @@ func (r *runner) steppable() bool {
 
 // Run is [migration.Runner.Run].
 func (r *runner) Run(ctx context.Context, target migration.Target, to migration.ID, log io.Writer) error {
+	if to != "" && !r.steppable() && r.o.Steps != nil {
+		return r.steps(ctx, target, to, log)
+	}
 	if to != "" && !r.steppable() {
 		return fmt.Errorf("run %s up to migration %s: %w: the command has no {to}", r.o.Command[0], to, errors.ErrUnsupported)
 	}
@@ -101,7 +110,43 @@ func (r *runner) Run(ctx context.Context, target migration.Target, to migration.
 		}
 		to = last
 	}
-	args, env, err := r.fill(target.URL, to)
+	return r.start(ctx, r.o.Command, target, to, log)
+}
+
+// steps runs the commands that apply the pending migrations up to one. The ledger is made where it is absent,
+// since what is pending is read from it.
+func (r *runner) steps(ctx context.Context, target migration.Target, to migration.ID, log io.Writer) error {
+	files, err := r.o.Source.Migrations(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.o.Ledger.Create(ctx, target.DB); err != nil {
+		return err
+	}
+	records, err := r.o.Ledger.Records(ctx, target.DB, files)
+	if err != nil {
+		return err
+	}
+	all := migration.Compare(files, records)
+	pending, err := migration.Pending(all, to)
+	if err != nil || len(pending) == 0 {
+		return err
+	}
+	commands, err := r.o.Steps(r.o.Command, all, pending)
+	if err != nil {
+		return err
+	}
+	for _, args := range commands {
+		if err := r.start(ctx, args, target, to, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start runs one command.
+func (r *runner) start(ctx context.Context, command []string, target migration.Target, to migration.ID, log io.Writer) error {
+	args, env, err := r.fill(command, target.URL, to)
 	if err != nil {
 		return err
 	}
@@ -128,9 +173,9 @@ func (r *runner) last(ctx context.Context) (migration.ID, error) {
 }
 
 // fill puts the target into arguments and environment.
-func (r *runner) fill(u engine.URL, to migration.ID) (args, env []string, err error) {
+func (r *runner) fill(command []string, u engine.URL, to migration.ID) (args, env []string, err error) {
 	open := migration.Placeholders(u, to)
-	for _, arg := range r.o.Command {
+	for _, arg := range command {
 		if strings.Contains(arg, "{url}") && migration.HasSecret(u) {
 			return nil, nil, fmt.Errorf("migration command: {url} in %q: %w", arg, ErrSecret)
 		}

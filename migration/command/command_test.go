@@ -102,6 +102,7 @@ func TestSecretInArguments(t *testing.T) {
 func TestBadOptions(t *testing.T) {
 	for name, o := range map[string]command.Options{
 		"empty":   {},
+		"steps":   {Command: []string{"x"}, Steps: func([]string, []migration.Status, []migration.Migration) ([][]string, error) { return nil, nil }},
 		"no name": {Command: []string{"x"}, Env: []string{"=secret"}},
 		"no sign": {Command: []string{"x"}, Env: []string{"secret"}},
 	} {
@@ -169,6 +170,44 @@ func TestMasked(t *testing.T) {
 		if err != nil || len(records) != want || len(s.Tables) != want+1 {
 			t.Errorf("step %d to %s: %d records, %d tables, %v", i, to, len(records), len(s.Tables), err)
 		}
+	}
+}
+
+// TestSteps: a tool that names where to stop in its own way is run once for each command that it makes, for what is pending.
+func TestSteps(t *testing.T) {
+	db := testengine.SQLite(t)
+	up := "-- migrate:up\n-- migrate:down\n"
+	inner := dbmate.New([]string{migrationtest.Write(t, "1_a.sql", up, "2_b.sql", up, "3_c.sql", up)}, schema.Name{})
+	broken := errors.New("broken")
+	o := command.Options{
+		Command: []string{"sqlite3", "{database}"}, Source: inner.Source, Ledger: inner.Ledger,
+		Steps: func(args []string, all []migration.Status, pending []migration.Migration) ([][]string, error) {
+			if len(all) != 3 {
+				return nil, broken
+			}
+			var list [][]string
+			for _, m := range pending {
+				list = append(list, append(args[:2:2], "INSERT INTO schema_migrations VALUES ('"+string(m.ID)+"')"))
+			}
+			return list, nil
+		},
+	}
+	runner, err := command.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []migration.ID{"1", "3", "3"} {
+		if err := runner.Run(t.Context(), migration.Target{URL: db.URL, DB: db.DB}, to, &bytes.Buffer{}); err != nil {
+			t.Fatalf("run to %s: %v", to, err)
+		}
+		records, err := inner.Ledger.Records(t.Context(), db, nil)
+		if err != nil || fmt.Sprint(len(records)) != string(to) {
+			t.Errorf("after a run to %s: %v, %v", to, records, err)
+		}
+	}
+	db.Exec(t, "DELETE FROM schema_migrations", "INSERT INTO schema_migrations VALUES ('9')")
+	if err := runner.Run(t.Context(), migration.Target{URL: db.URL, DB: db.DB}, "1", &bytes.Buffer{}); !errors.Is(err, broken) {
+		t.Errorf("Run: %v, want the error of Steps", err)
 	}
 }
 

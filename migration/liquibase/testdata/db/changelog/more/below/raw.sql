@@ -1,0 +1,2 @@
+CREATE TABLE raw (id integer NOT NULL PRIMARY KEY);
+INSERT INTO raw VALUES (1);
