@@ -59,7 +59,7 @@ func described() []string { return []string{"bun", "command", "kysely", "node-pg
 // RunsItself tells the tools whose migrations are applied without a command of the user's.
 func RunsItself(tool string) bool {
 	switch tool {
-	case "typeorm", "goose", "golang-migrate", "dbmate":
+	case "typeorm", "goose", "golang-migrate", "dbmate", "flyway", "prisma", "drizzle", "sqlx", "sql-migrate", "tern", "atlas", "diesel", "liquibase":
 		return true
 	}
 	return false

@@ -20,10 +20,6 @@ import (
 	"mulligan/engine/sqlite"
 	"mulligan/migration"
 	"mulligan/migration/command"
-	"mulligan/migration/dbmate"
-	"mulligan/migration/golangmigrate"
-	"mulligan/migration/goose"
-	"mulligan/migration/typeorm"
 	"mulligan/restore"
 	"mulligan/schema"
 	"mulligan/snapshot"
@@ -88,81 +84,6 @@ func (a *app) openURL(ctx context.Context, target *config.Target, text string) (
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}
 	return &session{target, url, server, tool}, nil
-}
-
-// tool makes the target's migration tool. A new tool is one line in natively.
-func (a *app) tool(target *config.Target, url engine.URL) (*migration.Tool, error) {
-	m := target.Migrations
-	name, err := toolName(m)
-	if err != nil {
-		return nil, fmt.Errorf("target %s: %w", target.Name, err)
-	}
-	table, err := ledgerTable(m)
-	if err != nil {
-		return nil, err
-	}
-	tool, ok := a.natively(name, m, table, url)
-	if !ok {
-		if tool, err = command.Named(name, m.Dir, table); err != nil {
-			return nil, usageError{fmt.Errorf("target %s: %w", target.Name, err), "known are " + strings.Join(knownTools(), ", ")}
-		}
-		if len(m.Command) == 0 {
-			return nil, usageError{fmt.Errorf("target %s: migrations of %s are run by their own command", target.Name, name), "set migrations.command"}
-		}
-	}
-	if len(m.Command) > 0 {
-		runner, err := command.New(command.Options{Command: m.Command, Dir: a.config.Dir, Env: a.childEnv(m.Env), Source: tool.Source, Tool: name})
-		if err != nil {
-			return nil, usageError{fmt.Errorf("target %s: %w", target.Name, err), ""}
-		}
-		tool.Runner = runner
-	}
-	tool.Bootstrap, err = a.bootstrap(m)
-	return tool, err
-}
-
-func (a *app) natively(name string, m config.Migrations, table schema.Name, url engine.URL) (*migration.Tool, bool) {
-	dirs := m.Dirs
-	if len(dirs) == 0 {
-		dirs = []string{m.Dir}
-	}
-	switch name {
-	case "golang-migrate":
-		return golangmigrate.New(dirs[0], table), true
-	case "goose":
-		return goose.New(dirs[0], table), true
-	case "dbmate":
-		return dbmate.New(dirs, table), true
-	case "typeorm":
-		return typeorm.New(typeorm.Options{Dir: a.config.Dir, DataSource: m.DataSource, Env: a.childEnv(m.Env), Table: table, URL: url}), true
-	default:
-		return nil, false
-	}
-}
-
-func knownTools() []string {
-	return slices.Concat([]string{"dbmate", "golang-migrate", "goose", "typeorm"}, command.Tools())
-}
-
-// toolName is the configured tool, or the one that the files look like.
-func toolName(m config.Migrations) (string, error) {
-	switch {
-	case m.Tool != "":
-		return m.Tool, nil
-	case m.DataSource != "":
-		return "typeorm", nil
-	case m.Dir == "" && len(m.Dirs) == 0:
-		return "", usageError{errors.New("no migrations are named"), "set migrations.dir in mulligan.yaml, or pass --migrations FOLDER"}
-	}
-	dir := m.Dir
-	if dir == "" {
-		dir = m.Dirs[0]
-	}
-	name, err := migration.DetectFolder(dir, golangmigrate.FileTool(), goose.FileTool(), dbmate.FileTool())
-	if err != nil {
-		return "", err
-	}
-	return name, nil
 }
 
 func ledgerTable(m config.Migrations) (schema.Name, error) {
