@@ -10,6 +10,7 @@ func TestChecksum(t *testing.T) {
 		"CREATE TABLE a (id int);\n":     -623083431,
 		"CREATE TABLE a (id int);\r\n":   -623083431,
 		"\ufeffCREATE TABLE a (id int);": -623083431,
+		"CREATE TABLE c (id int);":       -2102380136, // as Flyway 8.5.13 wrote it
 		"a\n\n\nb\rc\r\n\r\nd":           -310194927,
 		"":                               0,
 		"café \u2028 x\n\n":              824702490,
