@@ -3,6 +3,8 @@ package doctor
 import (
 	"slices"
 	"strings"
+
+	"mulligan/engine"
 )
 
 // Advice is one thing to do about one or more problems.
@@ -43,17 +45,17 @@ func (d *Diagnosis) Advice() []Advice {
 			about = string(f.Migration)
 		}
 		if e := d.Find(f.Migration); e != nil && string(e.Verdict) == f.Kind {
-			if e.mending() != byNothing {
+			if e.mending(d.Engine) != byNothing {
 				mend = append(mend, e)
 				continue
 			}
-			a = e.advice()
+			a = e.advice(d.Engine)
 		}
 		a.rank = rank(f.Kind)
 		list = add(list, a, about)
 	}
 	if len(mend) > 0 {
-		list = append(list, repairs(mend))
+		list = append(list, repairs(d.Engine, mend))
 	}
 	slices.SortStableFunc(list, func(a, b Advice) int { return a.rank - b.rank })
 	return list
@@ -98,8 +100,8 @@ const (
 	byWord                      // if the user says so
 )
 
-// mending tells what package repair allows.
-func (e *Examined) mending() mending {
+// mending tells what package repair allows. Of a migration that failed, MySQL and MariaDB keep the rows that it changed.
+func (e *Examined) mending(f engine.Family) mending {
 	proved := e.Proved && len(e.Data) == 0
 	shown := e.Trace != TraceNone && e.Trace != TraceSome && e.Trace != TraceUnknown
 	switch e.Verdict {
@@ -109,7 +111,7 @@ func (e *Examined) mending() mending {
 	}
 	switch {
 	case proved && e.Verdict == Unrecorded, proved && e.Verdict == Dirty && e.Trace != TraceNothing,
-		e.Verdict == Dirty && e.Trace == TraceNone && len(e.Data) == 0:
+		e.Verdict == Dirty && e.Trace == TraceNone && (len(e.Data) == 0 || f != engine.MySQL && f != engine.MariaDB):
 		return byProof
 	case e.Trace == TraceSome && e.CanComplete():
 		return byCompletion
@@ -121,13 +123,13 @@ func (e *Examined) mending() mending {
 }
 
 // repairs is the one repair that mends all of a list.
-func repairs(list []*Examined) Advice {
+func repairs(f engine.Family, list []*Examined) Advice {
 	a := Advice{Command: "mulligan repair", Problems: len(list), rank: repairRank}
 	var rows, differences []string
 	complete := false
 	for _, e := range list {
 		a.About = append(a.About, string(e.ID))
-		switch e.mending() {
+		switch e.mending(f) {
 		case byCompletion:
 			complete = true
 		case byWord:
@@ -159,12 +161,17 @@ func repairs(list []*Examined) Advice {
 }
 
 // advice says what to do about a verdict.
-func (e *Examined) advice() Advice {
-	if e.mending() != byNothing {
-		return repairs([]*Examined{e})
+func (e *Examined) advice(f engine.Family) Advice {
+	if e.mending(f) != byNothing {
+		return repairs(f, []*Examined{e})
 	}
 	switch e.Verdict {
+	case Unprovable:
+		return Advice{Before: "mend the replay first: it ended before this migration"}
 	case Dirty:
+		if e.Trace == TraceUnknown {
+			return Advice{Before: "mend the replay first: it ended before this migration"}
+		}
 		if e.Trace == TraceNone {
 			return Advice{Before: "look whether it changed rows, take that back, and delete its row from the ledger"}
 		}
@@ -187,7 +194,7 @@ func (e *Examined) advice() Advice {
 }
 
 // Fix says what to do about a verdict, in one line.
-func (e *Examined) Fix() string { return e.advice().String() }
+func (e *Examined) Fix(f engine.Family) string { return e.advice(f).String() }
 
 // shellWord quotes an argument that a shell would not take for one plain word.
 func shellWord(s string) string {

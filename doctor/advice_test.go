@@ -16,7 +16,7 @@ func examined(d *doctor.Diagnosis, e doctor.Examined) {
 	d.Migrations = append(d.Migrations, e)
 	if e.Verdict != doctor.Applied && e.Verdict != doctor.Pending {
 		d.Findings = append(d.Findings, doctor.Finding{
-			Kind: string(e.Verdict), Severity: doctor.Problem, Migration: e.ID, Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(),
+			Kind: string(e.Verdict), Severity: doctor.Problem, Migration: e.ID, Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(d.Engine),
 		})
 	}
 }

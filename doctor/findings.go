@@ -32,12 +32,12 @@ func (d *Diagnosis) findings() {
 		}
 		d.Findings = append(d.Findings, Finding{
 			Kind: string(e.Verdict), Severity: e.Verdict.severity(surroundings{late: late}), Migration: e.ID,
-			Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(),
+			Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(d.Engine),
 		})
 		if e.Verdict != Duplicate && len(e.Records) > 1 && e.Recorded {
 			d.Findings = append(d.Findings, Finding{
 				Kind: string(Duplicate), Severity: Problem, Migration: e.ID,
-				Message: fmt.Sprintf("the ledger has %d records of it", len(e.Records)), Fix: (&Examined{Verdict: Duplicate}).Fix(),
+				Message: fmt.Sprintf("the ledger has %d records of it", len(e.Records)), Fix: (&Examined{Verdict: Duplicate}).Fix(d.Engine),
 			})
 		}
 	}

@@ -134,7 +134,7 @@ func TestWriteHTML(t *testing.T) {
 		"half-applied", "some are and some are not", "unrecorded", "pending", "file-missing", "1 applied",
 		"table posts", "missing: index tags.by_name", "KEY by_name (name)", "line 12: UPDATE tags", "CREATE INDEX by_name ON tags (name);",
 		"would make table likes", "applied, 2026-11-23 05:43:51 UTC, checksum matches", "version=1", strings.Repeat("ab", 32), "db/1_users.sql",
-		"made by hand", "table notes with 1 part made by no migration", "body text", "changed", "made by migration 1", "varchar(20)",
+		"made by hand", "table notes with 1 part", "body text", "changed", "made by migration 1", "varchar(20)",
 		"names and orders", "owners and grants", "SELECT TO reader", "connection 41 holds it",
 		"no such table", "ALTER TABLE invoices ADD total int", "db/5_rates.sql:7",
 		"replayed 2 times in 14.2 s", "shop__mulligan_d12ab34", "swept away", show(hostile),
