@@ -99,7 +99,10 @@ func ids(list []string) []migration.ID {
 // refused tells what is not proved, and why.
 func (a *app) refused(out *repair.Outcome) error {
 	if a.json() {
-		return errors.Join(a.result(out, nil), errSilent{exitFindings})
+		if err := a.result(out, nil); err != nil {
+			return err
+		}
+		return errSilent{exitFindings}
 	}
 	describeRefused(a.stderr, out)
 	return fmt.Errorf("%w: %s not proved", repair.ErrRefused, isOrAre(len(out.Refused), "migration"))
