@@ -138,7 +138,11 @@ func titleOf(id migration.ID) string {
 func (x *examiner) describe(e *Examined, i int) {
 	t := x.heard[i]
 	for _, c := range t.there {
-		e.There = append(e.There, keyOf(c))
+		if c.New == "" {
+			e.There = append(e.There, "no "+keyOf(c)) // it takes that away
+		} else {
+			e.There = append(e.There, keyOf(c))
+		}
 	}
 	e.Missing, e.Different = x.differences(t.missing, e.ID), x.differences(t.different, e.ID)
 }

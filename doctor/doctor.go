@@ -109,8 +109,8 @@ type Examined struct {
 	Implied   bool               `json:"implied,omitempty"` // recorded only because the ledger stands above it
 	Records   []migration.Record `json:"records,omitempty"`
 	Trace     Trace              `json:"trace"`
-	Proved    bool               `json:"proved"` // replayed, and the live schema has exactly what it makes
-	There     []string           `json:"there,omitempty"`
+	Proved    bool               `json:"proved"`          // replayed, and the live schema has exactly what it makes
+	There     []string           `json:"there,omitempty"` // what it makes and the live schema has; "no …" is what it takes away
 	Missing   []Difference       `json:"missing,omitempty"`
 	Different []Difference       `json:"different,omitempty"`
 	Data      []DataStatement    `json:"data,omitempty"`     // what it does to rows; nobody can prove that it was done

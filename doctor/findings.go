@@ -32,12 +32,12 @@ func (d *Diagnosis) findings() {
 		}
 		d.Findings = append(d.Findings, Finding{
 			Kind: string(e.Verdict), Severity: e.Verdict.severity(surroundings{late: late}), Migration: e.ID,
-			Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(),
+			Message: e.Why, Evidence: e.Evidence(), Fix: e.Fix(d.Engine),
 		})
 		if e.Verdict != Duplicate && len(e.Records) > 1 && e.Recorded {
 			d.Findings = append(d.Findings, Finding{
 				Kind: string(Duplicate), Severity: Problem, Migration: e.ID,
-				Message: fmt.Sprintf("the ledger has %d records of it", len(e.Records)), Fix: (&Examined{Verdict: Duplicate}).Fix(),
+				Message: fmt.Sprintf("the ledger has %d records of it", len(e.Records)), Fix: (&Examined{Verdict: Duplicate}).Fix(d.Engine),
 			})
 		}
 	}
@@ -49,8 +49,8 @@ func (d *Diagnosis) findings() {
 			})
 		}
 	}
-	for _, diff := range d.Drift {
-		d.Findings = append(d.Findings, diff.finding())
+	for _, w := range Outline(d.Drift) {
+		d.Findings = append(d.Findings, w.finding())
 	}
 	if n := len(d.Access); n > 0 {
 		d.Findings = append(d.Findings, Finding{
@@ -86,37 +86,56 @@ func (d *Diagnosis) replayFinding() {
 }
 
 // finding tells one difference.
-func (diff Difference) finding() Finding {
-	f := Finding{Kind: KindDrift, Severity: Problem, Migration: diff.From, Message: diff.Text}
-	switch {
-	case diff.From == "" && diff.Old == "":
+func (w Whole) finding() Finding {
+	f := Finding{Kind: KindDrift, Severity: Problem, Migration: w.From, Message: w.Text}
+	if len(w.Parts) > 0 {
+		f.Evidence = []string{"with " + names(w.Parts, func(d Difference) string { return keyOf(d.Change) })}
+	}
+	switch w.Drift() {
+	case DriftByHand:
 		f.Message += ": made by hand, by no migration"
 		f.Fix = "write a migration that makes it, or take it away"
-	case diff.New == "":
-		f.Message += ": migration " + string(diff.From) + " makes it"
+	case DriftLacking:
+		if w.From != "" {
+			f.Message += ": migration " + string(w.From) + " makes it"
+		}
 		f.Fix = "make it by hand as the migration does; a rebuild makes it, too"
-	default:
+	case DriftChanged:
 		f.Fix = "change it by hand to what the migrations make, or write a migration for the change"
 	}
 	return f
 }
 
-// Evidence is what speaks for a verdict, line by line.
+// Evidence is what speaks for a verdict, line by line. Parts of a table go without saying where the table is told.
 func (e *Examined) Evidence() []string {
+	itself := func(s string) string { return s }
 	var list []string
 	if len(e.There) > 0 && e.Trace != TraceAll {
-		list = append(list, "there: "+names(e.There, func(s string) string { return s }))
+		list = append(list, "there: "+names(heads(e.There), itself))
 	} else if len(e.There) > 0 {
-		list = append(list, names(e.There, func(s string) string { return s }))
+		list = append(list, names(heads(e.There), itself))
 	}
-	for _, group := range []struct {
-		word string
-		list []Difference
-	}{{"missing: ", e.Missing}, {"different: ", e.Different}} {
-		if len(group.list) > 0 {
-			list = append(list, group.word+names(group.list, func(d Difference) string { return d.Text }))
+	var absent, left, lines []string
+	for _, d := range e.Missing {
+		switch {
+		case d.New == "":
+			absent = append(absent, keyOf(d.Change))
+		case d.Old == "":
+			left = append(left, keyOf(d.Change))
+		default:
+			lines = append(lines, "not yet: "+d.Text)
 		}
 	}
+	if len(absent) > 0 {
+		list = append(list, "missing: "+names(heads(absent), itself))
+	}
+	if len(left) > 0 {
+		list = append(list, "still there: "+names(heads(left), itself))
+	}
+	for _, d := range e.Different {
+		lines = append(lines, "different: "+d.Text)
+	}
+	list = append(list, few(lines)...)
 	for _, s := range e.Data {
 		where := ""
 		if s.Line > 0 {

@@ -156,34 +156,6 @@ func lateText(around surroundings) string {
 	}
 }
 
-// Fix says what to do about a verdict.
-func (e *Examined) Fix() string {
-	switch {
-	case e.Verdict == Unrecorded && e.Proved && len(e.Data) == 0, e.Verdict == Dirty && (e.Proved || e.Trace == TraceNone):
-		return "mulligan repair"
-	case e.Verdict == Unrecorded && len(e.Data) > 0, e.Verdict == Unprovable && e.Trace == TraceNothing:
-		return "look whether its rows were changed, then: mulligan repair --assume " + string(e.ID)
-	case e.Verdict == Unrecorded:
-		return "mend the differences by hand, or say that they do not matter: mulligan repair --assume " + string(e.ID)
-	case e.Verdict == HalfApplied && e.CanComplete():
-		return "mulligan repair --complete"
-	case e.Verdict == HalfApplied, e.Verdict == Dirty:
-		return "make what is missing by hand, or take away what is there, then look again"
-	case e.Verdict == RecordedMissing:
-		return "mulligan rebuild; or make by hand what is missing"
-	case e.Verdict == FileMissing:
-		return "bring the file back, or its new name: what was applied cannot be replayed without it"
-	case e.Verdict == Edited:
-		return "bring the file back as it was, and write a new migration for the change"
-	case e.Verdict == OutOfOrder:
-		return "mulligan rebuild replays it in its place; or give it a number above the others"
-	case e.Verdict == Duplicate:
-		return "delete all but one of its rows from the ledger"
-	default:
-		return ""
-	}
-}
-
 // CanComplete tells whether what is missing can be added without touching anything that is there.
 func (e *Examined) CanComplete() bool {
 	return len(e.Complete) > 0 && len(e.Data) == 0 && len(e.Different) == 0 &&
@@ -205,16 +177,20 @@ func (v Verdict) severity(around surroundings) Severity {
 	}
 }
 
-// names lists what changes are about, for people.
+// names lists things for people.
 func names[T any](list []T, name func(T) string) string {
-	const most = 6
-	texts := make([]string, 0, most+1)
+	texts := make([]string, len(list))
 	for i, v := range list {
-		if i == most {
-			texts = append(texts, fmt.Sprintf("and %d more", len(list)-most))
-			break
-		}
-		texts = append(texts, name(v))
+		texts[i] = name(v)
 	}
-	return strings.Join(texts, ", ")
+	return strings.Join(few(texts), ", ")
+}
+
+// few cuts a list that is too long to read.
+func few(list []string) []string {
+	const most = 6
+	if len(list) <= most {
+		return list
+	}
+	return append(slices.Clone(list[:most]), fmt.Sprintf("and %d more", len(list)-most))
 }

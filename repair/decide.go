@@ -112,7 +112,7 @@ func mayHaveMoved(d *doctor.Diagnosis, e *doctor.Examined) bool {
 
 // refuse says why a migration is not repaired.
 func refuse(d *doctor.Diagnosis, e *doctor.Examined) Refusal {
-	r := Refusal{Migration: e.ID, Verdict: e.Verdict, Reason: e.Why, Evidence: e.Evidence(), Fix: e.Fix()}
+	r := Refusal{Migration: e.ID, Verdict: e.Verdict, Reason: e.Why, Evidence: e.Evidence(), Fix: e.Fix(d.Engine)}
 	switch {
 	case e.Verdict == doctor.Applied:
 		r.Reason, r.Fix = "it is recorded already: "+e.Why, ""

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mulligan/doctor"
 	"mulligan/migration"
 	"mulligan/rebuild"
 	"mulligan/repair"
@@ -71,16 +70,16 @@ func (a *app) repair(ctx context.Context, o *repairOptions, args []string) error
 	out, err := run.Plan(ctx)
 	show.close()
 	if errors.Is(err, repair.ErrRefused) {
-		return errors.Join(a.refused(out), err)
+		return a.refused(out)
 	}
 	if err != nil {
 		return err
 	}
 	if o.dryRun || len(out.Steps) == 0 {
-		return a.result(out, func(w io.Writer) { describeRepair(w, out) })
+		return a.result(out, func(w io.Writer) { describeDryRun(w, out) })
 	}
 	if !a.config.Settings.Yes && !a.quiet() && !a.json() {
-		describeRepair(a.stderr, out)
+		describeSteps(a.stderr, out)
 	}
 	what := fmt.Sprintf("the ledger %s of database %s will be changed", out.Ledger, out.Database)
 	if err := a.confirm(out.Database, what); err != nil {
@@ -97,21 +96,16 @@ func ids(list []string) []migration.ID {
 	return out
 }
 
-// refused prints what is not proved. The error that follows says the rest.
+// refused tells what is not proved, and why.
 func (a *app) refused(out *repair.Outcome) error {
 	if a.json() {
-		return nil // the evidence is doctor's document
-	}
-	for _, r := range out.Refused {
-		fmt.Fprintf(a.stderr, "  ✗ %s: %s\n", r.Migration, r.Reason)
-		for _, line := range r.Evidence {
-			fmt.Fprintf(a.stderr, "      %s\n", line)
+		if err := a.result(out, nil); err != nil {
+			return err
 		}
-		if r.Fix != "" {
-			fmt.Fprintf(a.stderr, "      → %s\n", r.Fix)
-		}
+		return errSilent{exitFindings}
 	}
-	return nil
+	describeRefused(a.stderr, out)
+	return fmt.Errorf("%w: %s not proved", repair.ErrRefused, isOrAre(len(out.Refused), "migration"))
 }
 
 func (a *app) doRepair(ctx context.Context, run *repair.Run, out *repair.Outcome) error {
@@ -131,45 +125,4 @@ func (a *app) doRepair(ctx context.Context, run *repair.Run, out *repair.Outcome
 		return err
 	}
 	return a.result(out, func(w io.Writer) { describeRepair(w, out) })
-}
-
-func describeRepair(w io.Writer, o *repair.Outcome) {
-	if len(o.Steps) == 0 {
-		fmt.Fprintf(w, "nothing to repair: no migration of database %s needs a record\n", o.Database)
-		remaining(w, o.Before)
-		return
-	}
-	will := map[bool]string{true: "would ", false: ""}[o.DryRun]
-	for _, s := range o.Steps {
-		fmt.Fprintf(w, "  %s%s %s (%s)\n", will, s.Action, s.Migration, s.Why)
-	}
-	for _, sql := range o.SQL {
-		fmt.Fprintf(w, "    %s;\n", sql)
-	}
-	if o.DryRun {
-		fmt.Fprintln(w, "nothing was written")
-		return
-	}
-	fmt.Fprintf(w, "repaired: the ledger %s of database %s says what the schema shows, up to %s\n", o.Ledger, o.Database, orNone(string(o.After.Recorded)))
-	fmt.Fprintf(w, "the ledger as it was is in snapshot %s; what was done is in %s\n", o.Snapshot, o.Journal)
-	for _, sql := range o.Undo {
-		fmt.Fprintf(w, "to take it back: %s;\n", sql)
-	}
-	remaining(w, o.After)
-}
-
-// remaining says that there is more than a repair can mend.
-func remaining(w io.Writer, d *doctor.Diagnosis) {
-	if !d.Healthy {
-		fmt.Fprintf(w, "%s left: `mulligan doctor` shows them\n", plural(int64(problems(d)), "problem"))
-	}
-}
-
-func problems(d *doctor.Diagnosis) (n int) {
-	for _, f := range d.Findings {
-		if f.Severity == doctor.Problem {
-			n++
-		}
-	}
-	return n
 }
