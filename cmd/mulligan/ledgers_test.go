@@ -84,7 +84,7 @@ func TestLedgersManual(t *testing.T) {
 	if !begins || !ends {
 		t.Fatalf("docs/ledgers.md lacks one of the lines\n%s%s", tableBegins, tableEnds)
 	}
-	table := "\n| tool | read, mark | native replay | command | stopped midway | run for real in tests |\n|---|---|---|---|---|---|\n"
+	table := "\n| tool | read, mark | native replay | command | stopped midway | a late one | lock | run for real in tests |\n|---|---|---|---|---|---|---|---|\n"
 	pins := pinned(t)
 	for _, name := range knownTools() {
 		table += ledgerRow(t, name, pins)
@@ -107,7 +107,7 @@ func ledgerRow(t *testing.T, name string, pins map[string][]string) string {
 	if !tests.has("TestLedger") {
 		t.Errorf("%s: no TestLedger asks the conformance suite", name)
 	}
-	cells := []string{"`" + name + "`", engineNames(tests.engines("TestLedger")), "–", "✓", "–", "–"}
+	cells := []string{"`" + name + "`", engineNames(tests.engines("TestLedger")), "–", "✓", "–", "–", "–", "–"}
 	if tool.Runner != nil {
 		if !tests.has("TestReplay") {
 			t.Errorf("%s: it has a runner, and no TestReplay tries it", name)
@@ -117,17 +117,23 @@ func ledgerRow(t *testing.T, name string, pins map[string][]string) string {
 	switch {
 	case stepsOf(name) != nil && (tests.has("TestRealSteps") || tests.has("TestSteps")):
 		cells[4] = "by the tool's own steps"
-	case tests.oneNumber():
-		cells[4] = "cannot be: one number"
+	case tests.oneNumber() || tests.has("TestCannotMask"):
+		cells[4] = "by `{to}` only"
 	case tests.has("TestMasked"):
 		cells[4] = "masked"
 	}
+	if tool.Late != "" {
+		cells[5] = string(tool.Late)
+	}
+	if tool.Lock != nil {
+		cells[6] = "✓"
+	}
 	if real := tests.named("TestReal"); len(real) > 0 {
-		cells[5] = strings.Join(pins[name], " and ")
-		if cells[5] == "" {
-			cells[5] = "the system's package"
+		cells[7] = strings.Join(pins[name], " and ")
+		if cells[7] == "" {
+			cells[7] = "the system's package"
 		}
-		cells[5] += ": " + engineNames(tests.engines(real...))
+		cells[7] += ": " + engineNames(tests.engines(real...))
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
