@@ -254,7 +254,11 @@ func (b *job) write(ctx context.Context, w *snapshot.Writer, view engine.View) e
 		return err
 	}
 	b.tables(chunks)
-	if err := w.Put(ctx, "schema.sql", schemaText(b.manifest)); err != nil {
+	text, err := b.schemaText(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.Put(ctx, "schema.sql", text); err != nil {
 		return err
 	}
 	b.manifest.Finished = time.Now().UTC()
@@ -297,13 +301,22 @@ func sameTable(x, y schema.Table) bool {
 	return x.Name == y.Name && x.Kind == y.Kind && slices.Equal(x.Columns, y.Columns)
 }
 
-// schemaText writes the source's objects for people. It is the server's own wording, and in no
-// order that a client could run.
-func schemaText(m *snapshot.Manifest) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "-- Schema of database %s (%s %s), as the server describes it.\n-- For reading and comparing; a rebuild makes the schema from the migrations.\n", m.Database.Name, m.Engine, m.ServerVersion)
-	for _, o := range m.Objects {
-		fmt.Fprintf(&b, "\n-- %s %s\n%s\n", o.Kind, o.Name, strings.TrimRight(o.Def, "\n"))
+// schemaText writes the source's schema for people. Where the database keeps the statements that made it they can be
+// run; else it is the server's own wording of each object, in no order that a client could run.
+func (b *job) schemaText(ctx context.Context) ([]byte, error) {
+	m := b.manifest
+	var out strings.Builder
+	fmt.Fprintf(&out, "-- Schema of database %s (%s %s), as the server describes it.\n-- For reading and comparing; a rebuild makes the schema from the migrations.\n", m.Database.Name, m.Engine, m.ServerVersion)
+	definer, ok := b.src.DB.(engine.Definer)
+	if !ok {
+		for _, o := range m.Objects {
+			fmt.Fprintf(&out, "\n-- %s %s\n%s\n", o.Kind, o.Name, strings.TrimRight(o.Def, "\n"))
+		}
+		return []byte(out.String()), nil
 	}
-	return []byte(b.String())
+	list, err := definer.Definitions(ctx)
+	for _, statement := range list {
+		fmt.Fprintf(&out, "\n%s;\n", statement)
+	}
+	return []byte(out.String()), err
 }

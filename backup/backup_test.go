@@ -106,7 +106,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("listed are %+v, %v", list, err)
 	}
 	for _, n := range s.Names() {
-		if strings.HasSuffix(n, "schema.sql") && !strings.Contains(string(s.Bytes(n)), "-- column users.nick\nTEXT\n") {
+		if strings.HasSuffix(n, "schema.sql") && !strings.Contains(string(s.Bytes(n)), "\nCREATE TABLE users") {
 			t.Errorf("schema.sql is %q", s.Bytes(n))
 		}
 	}

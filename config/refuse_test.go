@@ -32,7 +32,7 @@ func TestRefusals(t *testing.T) {
 		"protected":            {app("protected: maybe"), "mulligan.yaml:4:16: targets[0].protected: must be true or false", ""},
 		"protected yes":        {app("protected: yes"), "must be true or false", ""},
 		"unknown tool":         {app("migrations: {tool: tyeporm}"), "targets[0].migrations.tool: `tyeporm` is not known; allowed are alembic, atlas,", "did you mean typeorm?"},
-		"tool needs command":   {app("migrations: {tool: rails}"), "rails needs a `command`", "add `command: [program, argument, …]`"},
+		"tool needs command":   {app("migrations: {tool: knex}"), "knex needs a `command`", "add `command: [program, argument, …]`"},
 		"command as tool":      {app("migrations: {tool: command}"), "needs a `command`", ""},
 		"data_source":          {app("migrations: {tool: goose, data_source: x.js}"), "data_source: is for `tool: typeorm` only, and the tool is goose", ""},
 		"ledger of a tool":     {app("migrations: {tool: goose, ledger: {column: a, form: stem}}"), "ledger: is for `tool: command` only, and for bun, kysely, node-pg-migrate", ""},

@@ -177,6 +177,12 @@ type Locker interface {
 	Lock(ctx context.Context, name string) (unlock func() error, err error)
 }
 
+// Definer is a database that keeps the statements which made it, as their authors wrote them.
+type Definer interface {
+	// Definitions are those statements without semicolons, in an order in which they make the schema on an empty database.
+	Definitions(ctx context.Context) ([]string, error)
+}
+
 // Completer is a server that can write the statements that lead from one schema to another.
 type Completer interface {
 	// Complete gives the statements for a list of changes ([schema.Diff]: Old is what is there, New what is wanted), in an

@@ -31,7 +31,8 @@ var (
 	ErrNone      = errors.New("no migrations found")
 	ErrAmbiguous = errors.New("more than one ledger found")
 	ErrForeign   = errors.New("the ledger table has foreign columns")
-	ErrHeld      = errors.New("the migration tool's own lock is held") // by whom is said in the message
+	ErrUnmoved   = errors.New("the migration tool did not do what it was asked to") // it worked in another database, or not at all
+	ErrHeld      = errors.New("the migration tool's own lock is held")              // by whom is said in the message
 )
 
 // ID is a migration's identity, as its tool writes it into the ledger:

@@ -16,7 +16,7 @@ import (
 // one; else all other pending migrations are hidden from it, as [Mask] does.
 //
 // After each step the ledger must name that migration, and nothing else that it did not name before: a tool that
-// worked in another database, or did more than it was asked, is an error. Errors: errors.ErrUnsupported for a migration
+// worked in another database, or did more than it was asked, is [ErrUnmoved]. Errors: errors.ErrUnsupported for a migration
 // that is not the next one where the ledger keeps one number; those of the runner; [*RunError] where a migration failed.
 func Steps(ctx context.Context, t *Tool, target Target, list []Migration, log io.Writer, after func(Step) (more bool, err error)) error {
 	files, err := t.Source.Migrations(ctx)
@@ -78,12 +78,12 @@ func (s *stepping) check(ctx context.Context, id ID) error {
 		return err
 	}
 	if !slices.Contains(s.known, id) {
-		return fmt.Errorf("migration %s: %s ended well and did not record it in %s of this database: does it work in another one?",
-			id, s.tool.Name, s.tool.Ledger.Table())
+		return fmt.Errorf("migration %s: %w: %s ended well and did not record it in %s of this database: does it work in another one?",
+			id, ErrUnmoved, s.tool.Name, s.tool.Ledger.Table())
 	}
 	for _, other := range s.known {
 		if other != id && !slices.Contains(before, other) {
-			return fmt.Errorf("migration %s: %s recorded %s, too, which it was not to apply", id, s.tool.Name, other)
+			return fmt.Errorf("migration %s: %w: %s recorded %s, too, which it was not to apply", id, ErrUnmoved, s.tool.Name, other)
 		}
 	}
 	return nil

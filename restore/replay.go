@@ -103,7 +103,7 @@ func (b *Build) bootstrapped(ctx context.Context) error {
 		return err
 	}
 	if len(s.Tables) == 0 {
-		return fmt.Errorf("bootstrap: %w: it ended well, but database %s is still empty; does it read its url from the environment (DATABASE_URL)?", ErrUnmoved, b.Next)
+		return fmt.Errorf("bootstrap: %w: it ended well, but database %s is still empty; does it read its url from the environment (DATABASE_URL)?", migration.ErrUnmoved, b.Next)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (b *Build) ledgerHolds(ctx context.Context, index int) error {
 	for i, s := range migration.Compare(b.files, records) {
 		if i <= index && s.Verdict != migration.VerdictApplied {
 			return fmt.Errorf("%w: %s ended well, but its ledger in %s calls migration %s %s; does it read its url from the environment (DATABASE_URL)?",
-				ErrUnmoved, b.Tool.Name, b.Next, s.Migration.ID, s.Verdict)
+				migration.ErrUnmoved, b.Tool.Name, b.Next, s.Migration.ID, s.Verdict)
 		}
 	}
 	return nil

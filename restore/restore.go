@@ -31,7 +31,6 @@ var (
 	ErrDrift   = errors.New("the old schema has what the migrations do not make")
 	ErrData    = errors.New("the loaded rows are not the snapshot's")
 	ErrWritten = errors.New("rows were written to the old database after the snapshot")
-	ErrUnmoved = errors.New("the migration tool did not do what it was asked to")
 )
 
 // Strategy says where the new database is built.

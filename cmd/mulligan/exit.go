@@ -68,7 +68,7 @@ func exitRules() []exitRule {
 		{is(pipeline.ErrChanged), exitFailed, "begin anew: a run goes on only with the server, the snapshot and the migrations that it began with"},
 		{is(restore.ErrDrift), exitFailed, "write a migration that makes it, or pass --accept-drift to go on without it"},
 		{is(restore.ErrMisfit), exitFailed, "name the position with --at MIGRATION, leave the table out, or say in `mapping` where the columns go"},
-		{is(restore.ErrUnmoved), exitFailed, "migrations.env hands the url to the command, as in env: [\"DATABASE_URL={url}\"]"},
+		{is(migration.ErrUnmoved), exitFailed, "migrations.env hands the url to the command, as in env: [\"DATABASE_URL={url}\"]"},
 		{is(migration.ErrAmbiguous), exitFailed, "name the right one with migrations.tool and migrations.table in the configuration"},
 		{is(migration.ErrNone), exitFailed, "look at migrations.dir, and for TypeORM at the data source's `migrations`"},
 		{is(backup.ErrNoTable), exitFailed, "look at tables.include, tables.exclude and tables.where; names are case-sensitive"},

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mulligan/engine"
 	"mulligan/schema"
 )
 
@@ -161,4 +162,24 @@ func describeTrigger(text string) string {
 		tokens = slices.Delete(tokens, each-1, each+2)
 	}
 	return render(tokens)
+}
+
+var _ engine.Definer = (*DB)(nil)
+
+// Definitions is [engine.Definer.Definitions]. Triggers come last, since they may name any table.
+func (d *DB) Definitions(ctx context.Context) ([]string, error) {
+	const text = `SELECT trim(sql, char(9, 10, 13, 32)) FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+			AND name NOT IN (SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow')
+		ORDER BY type = 'trigger', rowid`
+	var list []string
+	err := each(ctx, d.DB, text, nil, func(scan func(...any) error) error {
+		var statement string
+		err := scan(&statement)
+		list = append(list, statement)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the definitions of database %s: %w", d.name, translate(err))
+	}
+	return list, nil
 }
