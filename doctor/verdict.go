@@ -61,7 +61,6 @@ func choose(traces []Trace, ledger []standing) []bool {
 type surroundings struct {
 	later      bool           // a later migration is in the schema
 	unrecorded bool           // some migration is in the schema and not in the ledger
-	fault      bool           // the replay ended before this migration
 	exact      bool           // the live schema is exactly what was replayed up to that end
 	late       migration.Late // what the tool does with late migrations
 	tool       string

@@ -1,6 +1,7 @@
 package repair_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -64,6 +65,33 @@ func TestCompletes(t *testing.T) {
 					t.Errorf("the tool still finds work: %s", log)
 				}
 			})
+		}
+	})
+}
+
+// What was added stays where the repair is ended before it has recorded anything, and that is said.
+func TestCompletionBegun(t *testing.T) {
+	onServersWithoutTransactions(t, func(t *testing.T, open testengine.Open) {
+		s := newSite(t, open, "dbmate")
+		s.add("6_webauthn.sql", strings.Join(torn(), ";\n")+";")
+		s.db.Exec(t, torn()[:1]...)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		run, before := s.run(repair.Request{Complete: true}), s.ledger()
+		run.Stage = func(name string) {
+			if name == "record" {
+				cancel()
+			}
+		}
+		out, err := run.Plan(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Execute(ctx, out); !errors.Is(err, repair.ErrBegun) || s.ledger() != before {
+			t.Errorf("Execute: %v, want ErrBegun and no record", err)
+		}
+		if _, err := s.repair(repair.Request{}); err != nil {
+			t.Errorf("repaired again: %v", err)
 		}
 	})
 }

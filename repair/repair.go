@@ -30,6 +30,8 @@ var (
 	ErrRefused = errors.New("the repair is refused")
 	// ErrUnmended tells that the repair wrote what it was to, and the doctor does not find it so.
 	ErrUnmended = errors.New("the ledger is not mended")
+	// ErrBegun tells that something was written already when the repair ended with the error that comes with it.
+	ErrBegun = errors.New("the repair did not come to its end")
 )
 
 // Run is one repair.
@@ -60,6 +62,8 @@ type Outcome struct {
 	Journal  string            `json:"journal,omitempty"`
 	Before   *doctor.Diagnosis `json:"before"`
 	After    *doctor.Diagnosis `json:"after,omitempty"`
+
+	written bool // something was
 }
 
 // Plan examines the database and says what the repair would do. It changes nothing. Where something is refused the
@@ -164,7 +168,7 @@ func (r *Run) inDatabase(ctx context.Context, do func(engine.Session) error) (er
 }
 
 // Execute does what an outcome of [Run.Plan] says, and completes it with what came of it. An outcome without steps is left as it is.
-// Errors: [doctor.ErrMoved], [migration.ErrHeld] and [engine.ErrLocked], where nothing was written; [ErrUnmended].
+// Errors: [doctor.ErrMoved], [migration.ErrHeld] and [engine.ErrLocked], where nothing was written; [ErrUnmended]; [ErrBegun] with any other, where something was.
 func (r *Run) Execute(ctx context.Context, o *Outcome) (err error) {
 	o.DryRun = false
 	if len(o.Steps) == 0 {
@@ -182,6 +186,9 @@ func (r *Run) Execute(ctx context.Context, o *Outcome) (err error) {
 	defer func() { err = errors.Join(err, j.Close()) }()
 	o.Journal = r.Journal
 	if err := r.work(ctx, j, o); err != nil {
+		if o.written && !errors.Is(err, ErrUnmended) {
+			err = fmt.Errorf("%w: %w", ErrBegun, err)
+		}
 		note := map[string]string{"error": err.Error()}
 		return errors.Join(err, j.Append(journal.KindFailed, "repair", note))
 	}
@@ -203,6 +210,7 @@ func (r *Run) work(ctx context.Context, j *journal.Journal, o *Outcome) error {
 	if err := r.record(ctx, j, o); err != nil {
 		return err
 	}
+	o.written = true
 	r.stage("examine")
 	after, err := doctor.Run(ctx, r.Source, r.Doctor)
 	if err != nil {
@@ -256,6 +264,7 @@ func (r *Run) complete(ctx context.Context, j *journal.Journal, o *Outcome) erro
 			if err := j.Append(journal.KindNote, "complete", map[string]string{"sql": w.SQL}); err != nil {
 				return err
 			}
+			o.written = true
 			if err := migration.Execute(ctx, s, []migration.Write{w}); err != nil {
 				return fmt.Errorf("complete a migration: %w", err)
 			}

@@ -1,6 +1,7 @@
 package repair_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -280,6 +281,39 @@ func TestConcurrent(t *testing.T) {
 				t.Errorf("repair when the lock is free: %v", err)
 			}
 		})
+	})
+}
+
+// A repair that ends after it wrote says that it did, whatever ended it; before that it says nothing of the kind.
+func TestBegun(t *testing.T) {
+	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		for stage, want := range map[string]bool{"record": false, "examine": true} {
+			s := newSite(t, open, "dbmate")
+			whole := s.ledger()
+			s.forget("3")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			run := s.run(repair.Request{})
+			run.Stage = func(name string) {
+				if name == stage {
+					cancel()
+				}
+			}
+			out, err := run.Plan(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = run.Execute(ctx, out)
+			if !errors.Is(err, context.Canceled) || errors.Is(err, repair.ErrBegun) != want {
+				t.Errorf("interrupted in %s: %v, want that something was written: %t", stage, err, want)
+			}
+			if (s.ledger() == whole) != want {
+				t.Errorf("interrupted in %s, the ledger is\n%s", stage, s.ledger())
+			}
+			if out, err := s.repair(repair.Request{}); err != nil || len(out.Steps) == 0 != want {
+				t.Errorf("repaired again: %v, %v", out, err)
+			}
+		}
 	})
 }
 

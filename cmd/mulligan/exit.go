@@ -50,6 +50,7 @@ func exitRules() []exitRule {
 	return []exitRule{
 		{isUsage, exitUsage, ""},
 		{isFinding, exitFindings, "the snapshot is damaged: `mulligan snapshots list` shows others"},
+		{is(repair.ErrBegun), exitMidway, "what was written stays, and the journal in `repairs` has it: `mulligan doctor` shows what there is, and `mulligan repair` goes on from there"},
 		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
 		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
 		{is(repair.ErrRefused), exitFindings, "nothing was written; `mulligan doctor` shows the evidence"},
@@ -151,6 +152,9 @@ func classify(err error) (code int, hints []string) {
 	var stopped *runError
 	if errors.As(err, &stopped) {
 		return stopped.classify(code, hints)
+	}
+	if errors.Is(err, context.Canceled) && errors.Is(err, repair.ErrBegun) {
+		return exitInterrupted, hints
 	}
 	if errors.Is(err, context.Canceled) {
 		return exitInterrupted, append(hints, "interrupted; nothing was changed")

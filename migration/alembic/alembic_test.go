@@ -196,8 +196,8 @@ func writeIni(t testing.TB, dir string) {
 	}
 }
 
-// TestMasked: the ledger cannot hide a later revision without recording the wanted one, too.
-func TestMasked(t *testing.T) {
+// TestCannotMask: the ledger cannot hide a later revision without recording the wanted one, too.
+func TestCannotMask(t *testing.T) {
 	db := testengine.SQLite(t)
 	tool := alembic.New(filepath.Join("testdata", "versions"), schema.Name{})
 	runner, err := command.New(command.Options{Command: []string{"false"}, Source: tool.Source, Ledger: tool.Ledger})

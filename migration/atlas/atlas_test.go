@@ -153,10 +153,10 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestMasked: masking cannot stop Atlas midway. It takes the hidden files for the newest, passes over those before
+// TestCannotMask: masking cannot stop Atlas midway. It takes the hidden files for the newest, passes over those before
 // them without a word, and leaves a ledger that says so. Newer releases than the one tested here refuse such a gap,
 // unless the command says --exec-order non-linear.
-func TestMasked(t *testing.T) {
+func TestCannotMask(t *testing.T) {
 	program := migrationtest.Program(t, "atlas")
 	servers(t, func(t *testing.T, open testengine.Open) {
 		db := open(t)

@@ -128,8 +128,8 @@ func TestFailure(t *testing.T) {
 	}
 }
 
-// TestMasked: a ledger of one number cannot be masked, and says so before anything runs.
-func TestMasked(t *testing.T) {
+// TestCannotMask: a ledger of one number cannot be masked, and says so before anything runs.
+func TestCannotMask(t *testing.T) {
 	postgres(t, func(t *testing.T) {
 		db := testengine.Postgres(t)
 		tool := tern.New(folder(t), schema.Name{})
