@@ -136,7 +136,11 @@ func titleOf(id migration.ID) string {
 
 // describe lists what the schema shows of a migration.
 func (x *examiner) describe(e *Examined, i int) {
-	t := x.heard[i]
+	u := x.unitOf(i)
+	if x.units[u].size() > 1 {
+		return // what several made together is no evidence of one
+	}
+	t := x.heard[u]
 	for _, c := range t.there {
 		if c.New == "" {
 			e.There = append(e.There, "no "+keyOf(c)) // it takes that away
@@ -178,9 +182,11 @@ func (x *examiner) proves(i int, t Trace, real []schema.Change) bool {
 	}
 }
 
+// changesOf is what the unit of a migration changes.
 func (x *examiner) changesOf(i int) []schema.Change {
+	u := x.unitOf(i)
 	for _, d := range x.evidence.deltas {
-		if d.index == i {
+		if d.unit == u {
 			return d.changes
 		}
 	}
@@ -240,8 +246,8 @@ func (x *examiner) drift(d *Diagnosis, real, cosmetic []schema.Change) {
 			continue
 		}
 		from := migration.ID("")
-		if i, ok := x.evidence.lastWriter(keyOf(c), func(i int) bool { return x.in[i] }); ok {
-			from = x.c.Files[i].ID
+		if u, ok := x.evidence.lastWriter(keyOf(c), x.has); ok {
+			from = x.c.Files[x.units[u].to-1].ID // a unit of several that wrote it was split
 		}
 		if d.Match == Unknown && from == "" {
 			continue // what was not replayed may make it

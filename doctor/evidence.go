@@ -9,15 +9,15 @@ import (
 
 // version is a value that an object has had in the replay; an empty one means that it was not there.
 type version struct {
-	writer int // index of the migration; -1 = the base
+	writer int // index of the unit; -1 = the base
 	def    string
 }
 
-// vote says what one object tells of a migration that writes it.
+// vote says what one object tells of a unit that writes it.
 type vote int
 
 const (
-	there   vote = iota // the live object is as this migration left it, or as a later one did
+	there   vote = iota // the live object is as this unit left it, or as a later one did
 	missing             // it is as it was before
 	other               // it is as no migration leaves it
 	unclear             // it was so before, and is so again after
@@ -41,7 +41,7 @@ func gather(base state, deltas []delta, live state) *evidence {
 			if e.history[key] == nil {
 				e.history[key] = []version{{-1, base[key].Def}}
 			}
-			e.history[key] = append(e.history[key], version{d.index, c.New})
+			e.history[key] = append(e.history[key], version{d.unit, c.New})
 		}
 	}
 	e.live, e.renamed = e.align(live)
@@ -84,7 +84,7 @@ func (e *evidence) align(live state) (state, map[string]string) {
 	return aligned, renamed
 }
 
-// vote asks one object about the migration that wrote it.
+// vote asks one object about the unit that wrote it.
 func (e *evidence) vote(key string, writer int) vote {
 	versions, live := e.history[key], e.live[key].Def
 	at := slices.IndexFunc(versions, func(v version) bool { return v.writer == writer })
@@ -106,7 +106,7 @@ func (e *evidence) vote(key string, writer int) vote {
 	}
 }
 
-// testimony is what all objects of a migration tell together.
+// testimony is what all objects of a unit tell together.
 type testimony struct {
 	there     []schema.Change
 	missing   []schema.Change // Old is the live definition, New the migration's
@@ -128,7 +128,12 @@ func (t testimony) trace() Trace {
 	}
 }
 
-// hear asks every object that a migration writes.
+func (t testimony) mentions(key string) bool {
+	is := func(c schema.Change) bool { return keyOf(c) == key }
+	return slices.ContainsFunc(t.there, is) || slices.ContainsFunc(t.missing, is) || slices.ContainsFunc(t.different, is)
+}
+
+// hear asks every object that a unit writes.
 func (e *evidence) hear(d delta) testimony {
 	var t testimony
 	for _, c := range d.changes {
@@ -136,7 +141,7 @@ func (e *evidence) hear(d delta) testimony {
 			continue
 		}
 		now := schema.Change{Kind: c.Kind, Name: c.Name, Old: e.live[keyOf(c)].Def, New: c.New}
-		switch e.vote(keyOf(c), d.index) {
+		switch e.vote(keyOf(c), d.unit) {
 		case there:
 			t.there = append(t.there, c)
 		case missing:
@@ -149,11 +154,11 @@ func (e *evidence) hear(d delta) testimony {
 	return t
 }
 
-// predict composes the state that a set of migrations would make, from what each changed in the replay of all.
-func (e *evidence) predict(in func(index int) bool) state {
+// predict composes the state that a set of units would make, from what each changed in the replay of all.
+func (e *evidence) predict(in func(unit int) bool) state {
 	st := maps.Clone(e.base)
 	for _, d := range e.deltas {
-		if !in(d.index) {
+		if !in(d.unit) {
 			continue
 		}
 		for _, c := range d.changes {
@@ -163,8 +168,8 @@ func (e *evidence) predict(in func(index int) bool) state {
 	return st
 }
 
-// lastWriter is the last migration of a set that wrote an object; false = none did.
-func (e *evidence) lastWriter(key string, in func(index int) bool) (index int, ok bool) {
+// lastWriter is the last unit of a set that wrote an object; false = none did.
+func (e *evidence) lastWriter(key string, in func(unit int) bool) (unit int, ok bool) {
 	for _, v := range slices.Backward(e.history[key]) {
 		if v.writer >= 0 && in(v.writer) {
 			return v.writer, true

@@ -132,10 +132,11 @@ type examiner struct {
 	c      *Case
 	shadow *shadow
 
-	first    int // index of the first migration that was inspected by itself
+	units    []unit
 	evidence *evidence
-	heard    []testimony // by index into the files; those before first, and those not played, are empty
-	played   []bool
+	heard    []testimony // by index into units; those that were not inspected are empty
+	seen     []bool      // by index into units: it was inspected
+	played   []bool      // by index into the files
 	sent     [][]migration.Statement
 	fault    *ReplayFault
 	in       []bool // the migrations that the schema is taken to have
@@ -145,57 +146,44 @@ type examiner struct {
 
 // replay plays the migrations as often as it takes to explain the live schema: once where the ledger tells the truth.
 func (x *examiner) replay(ctx context.Context) error {
-	if err := x.pass(ctx, x.recordedPrefix()); err != nil {
-		return err
-	}
-	x.choose()
-	if x.first > 0 && x.unexplained() && (x.fault == nil || x.fault.Migration != "") {
-		// Something is not as the recorded migrations leave it: each of them must be asked by itself.
-		if err := x.pass(ctx, 0); err != nil {
+	x.units = x.firstUnits()
+	for {
+		if err := x.pass(ctx); err != nil {
 			return err
 		}
 		x.choose()
-	}
-	return x.confirm(ctx)
-}
-
-// recordedPrefix counts the migrations at the beginning of the files that the ledger calls applied.
-func (x *examiner) recordedPrefix() int {
-	for i, s := range migration.Compare(x.c.Files, x.c.Records) {
-		if s.Verdict != migration.VerdictApplied {
-			return i
+		finer := x.refine()
+		if len(finer) == len(x.units) {
+			return x.confirm(ctx)
 		}
+		x.units = finer
 	}
-	return len(x.c.Files)
 }
 
-// pass replays everything in a new shadow, and inspects it after the first n migrations and after each later one.
-func (x *examiner) pass(ctx context.Context, n int) error {
+// pass replays everything in a new shadow, and inspects it before the first unit and after each.
+func (x *examiner) pass(ctx context.Context) error {
 	files := x.c.Files
-	x.first, x.fault = n, nil
-	x.played, x.sent, x.heard = make([]bool, len(files)), make([][]migration.Statement, len(files)), make([]testimony, len(files))
+	x.fault = nil
+	x.played, x.sent = make([]bool, len(files)), make([][]migration.Statement, len(files))
+	x.seen, x.heard = make([]bool, len(x.units)), make([]testimony, len(x.units))
 	var base, now state
 	var deltas []delta
-	err := x.shadow.open(ctx)
-	if err == nil {
-		err = x.prefix(ctx, n)
+	look := func(u int) error {
+		next, err := x.shadow.inspect(ctx)
+		if err != nil {
+			return &ownError{err}
+		}
+		deltas = append(deltas, delta{u, schema.Diff(now.objects(), next.objects())})
+		x.seen[u], now = true, next
+		return nil
 	}
+	err := x.shadow.open(ctx)
 	if err == nil {
 		if base, err = x.shadow.inspect(ctx); err != nil {
 			return err
 		}
 		now = base
-		err = x.shadow.play(ctx, x.unbooted(files[n:]), func(step migration.Step) error {
-			next, err := x.shadow.inspect(ctx)
-			if err != nil {
-				return err
-			}
-			i := migration.Index(files, step.ID)
-			deltas = append(deltas, delta{i, schema.Diff(now.objects(), next.objects()), step.Sent})
-			x.played[i], x.sent[i] = true, step.Sent
-			now = next
-			return nil
-		})
+		err = x.play(ctx, look)
 	}
 	if err := x.fail(ctx, err); err != nil {
 		return err
@@ -203,27 +191,46 @@ func (x *examiner) pass(ctx context.Context, n int) error {
 	live, _ := x.c.split(x.c.Live)
 	x.evidence = gather(base, deltas, live)
 	for _, d := range deltas {
-		x.heard[d.index] = x.evidence.hear(d)
+		x.heard[d.unit] = x.evidence.hear(d)
 	}
 	return nil
 }
 
-// prefix plays the first n migrations without a look at each.
-func (x *examiner) prefix(ctx context.Context, n int) error {
-	done, err := x.shadow.jump(ctx, n)
-	if !done && err == nil {
-		err = x.shadow.play(ctx, x.unbooted(x.c.Files[:n]), func(step migration.Step) error {
-			i := migration.Index(x.c.Files, step.ID)
-			x.played[i], x.sent[i] = true, step.Sent
-			return nil
-		})
-	}
-	if done && err == nil {
-		for i := range n {
-			x.played[i] = true
+// play applies all migrations, and calls look after each unit.
+func (x *examiner) play(ctx context.Context, look func(unit int) error) error {
+	first := 0
+	if len(x.units) > 0 {
+		done, err := x.shadow.jump(ctx, x.units[0].to)
+		if err != nil {
+			return err
+		}
+		if done {
+			first = 1
+			for i := range x.units[0].to {
+				x.played[i] = true
+			}
+			if err := look(0); err != nil {
+				return err
+			}
 		}
 	}
-	return err
+	ends := map[migration.ID]int{} // of the last migration of each unit that is to be played
+	var list []migration.Migration
+	for u := first; u < len(x.units); u++ {
+		part := x.unbooted(x.c.Files[x.units[u].from:x.units[u].to])
+		list = append(list, part...)
+		if len(part) > 0 {
+			ends[part[len(part)-1].ID] = u
+		}
+	}
+	return x.shadow.play(ctx, list, func(step migration.Step) error {
+		i := migration.Index(x.c.Files, step.ID)
+		x.played[i], x.sent[i] = true, step.Sent
+		if u, ok := ends[step.ID]; ok {
+			return look(u)
+		}
+		return nil
+	})
 }
 
 // unbooted leaves out what the bootstrap has recorded.
@@ -266,56 +273,38 @@ func (x *examiner) choose() {
 		traces[i] = x.trace(i)
 	}
 	x.in = choose(traces, x.standings())
-	x.target = x.evidence.predict(func(i int) bool { return i >= x.first && x.in[i] })
+	x.target = x.evidence.predict(x.has)
 	x.proven = x.isPrefix() // then what was composed is what was inspected
 }
 
 // trace says what the schema shows of a migration.
 func (x *examiner) trace(i int) Trace {
+	u := x.unitOf(i)
 	switch {
 	case x.shadow.isBooted(x.c.Files[i].ID):
 		return TraceBootstrap
-	case !x.played[i]:
+	case !x.played[i] || !x.seen[u]:
 		return TraceUnknown
-	case i < x.first:
-		return TraceAll // until something says otherwise; see unexplained
+	case x.units[u].size() > 1 && x.onlyMovesData(i):
+		return TraceNothing // of several that were inspected together its statements tell
 	default:
-		return x.heard[i].trace()
+		return x.heard[u].trace()
 	}
 }
 
-// isPrefix tells whether the chosen migrations are all up to one of them, but for those that change nothing.
+// isPrefix tells whether the chosen units are all up to one of them, but for those that change nothing.
 func (x *examiner) isPrefix() bool {
-	for i := x.first; i <= x.last(); i++ {
-		changes := slices.ContainsFunc(x.evidence.deltas, func(d delta) bool { return d.index == i && len(d.changes) > 0 })
-		if !x.in[i] && changes {
+	gap := false
+	for _, d := range x.evidence.deltas {
+		if len(d.changes) == 0 {
+			continue
+		}
+		if x.has(d.unit) && gap {
 			return false
 		}
+		gap = gap || !x.has(d.unit)
 	}
 	return true
-}
-
-// last is the index of the last chosen migration; -1 = there is none.
-func (x *examiner) last() int {
-	for i, in := range slices.Backward(x.in) {
-		if in {
-			return i
-		}
-	}
-	return -1
-}
-
-// unexplained tells whether the live schema differs from the target in what no inspected migration accounts for.
-func (x *examiner) unexplained() bool {
-	real, _ := x.compare()
-	return slices.ContainsFunc(real, func(c schema.Change) bool {
-		return !slices.ContainsFunc(x.heard, func(t testimony) bool { return t.mentions(keyOf(c)) })
-	})
-}
-
-func (t testimony) mentions(key string) bool {
-	is := func(c schema.Change) bool { return keyOf(c) == key }
-	return slices.ContainsFunc(t.there, is) || slices.ContainsFunc(t.missing, is) || slices.ContainsFunc(t.different, is)
 }
 
 // compare lays the target and the live schema side by side: Old is the replay's.

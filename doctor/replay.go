@@ -22,11 +22,10 @@ var ErrTimeout = errors.New("the migration did not end in time")
 // state is a schema as objects by key, without ledgers, owners and grants.
 type state map[string]schema.Object
 
-// delta is what one migration changes.
+// delta is what one unit changes.
 type delta struct {
-	index   int // into the files
+	unit    int // index into the units
 	changes []schema.Change
-	sent    []migration.Statement // nil = not known
 }
 
 // shadow replays migrations in a scratch database.

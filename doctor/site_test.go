@@ -72,6 +72,17 @@ func (s *site) write(name, up string) {
 	}
 }
 
+// clear begins anew: no migration, and an empty database.
+func (s *site) clear() {
+	s.t.Helper()
+	for name := range library(s.db.Family()) {
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.db.Exec(s.t, "DROP TABLE posts", "DROP TABLE users", "DROP TABLE tags", "DROP TABLE schema_migrations")
+}
+
 func (s *site) rename(from, to string) {
 	s.t.Helper()
 	if err := os.Rename(filepath.Join(s.dir, from), filepath.Join(s.dir, to)); err != nil {
