@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -303,7 +304,7 @@ func TestOddNames(t *testing.T) {
 		s.write("3_Index.sql", "CREATE INDEX "+q("In.dex's `name`")+" ON "+odd+" ("+q("the.end")+");")
 		s.write("4_Upper.sql", "CREATE TABLE "+q("UPPER")+" ("+q("Id")+" integer NOT NULL PRIMARY KEY);\nALTER TABLE "+odd+" ADD COLUMN "+q("ß")+" integer;")
 		s.migrate("")
-		if d := s.examine(); !d.Healthy || d.Match != doctor.Equal {
+		if d := s.examine(); !d.Healthy || d.Match != doctor.Differs {
 			t.Fatalf("%s: %+v", d.Match, d.Findings)
 		}
 		s.db.Exec(t, "DELETE FROM "+q(`Our "Mig'rations".Ü 表`)+" WHERE version <> '2'")
@@ -344,4 +345,33 @@ func TestTail(t *testing.T) {
 			t.Errorf("what shows it is %q", got)
 		}
 	})
+}
+
+// Whatever stands in the key of a ledger that has lost its types and rules, the schema is judged all the same, and a row
+// is never taken for more than it says.
+func TestGarbage(t *testing.T) {
+	for tool, key := range map[string]string{"dbmate": "version", "goose": "version_id", "golang-migrate": "version", "drizzle": "created_at"} {
+		t.Run(tool, func(t *testing.T) {
+			l := lateTools()[slices.IndexFunc(lateTools(), func(l lateTool) bool { return l.name == tool })]
+			s := &site{t: t, db: testengine.SQLite(t), dir: t.TempDir()}
+			s.tool = l.tool(s.dir)
+			l.write(s, 1, 2)
+			s.migrate("")
+			table := engine.SQLite.Table(s.tool.Ledger.Table())
+			s.db.Exec(t, "ALTER TABLE "+table+" RENAME TO old", "CREATE TABLE "+table+" AS SELECT * FROM old", "DROP TABLE old")
+			for _, value := range []string{"-1", "'x'", "99999999999999999999", "x'00ff'", "''", "NULL"} {
+				s.db.Exec(t, "UPDATE "+table+" SET "+key+" = "+value)
+				d := s.examine()
+				for i, e := range d.Migrations {
+					if want := map[bool]doctor.Verdict{true: doctor.Unrecorded, false: doctor.FileMissing}[i < 2]; e.Verdict != want {
+						t.Errorf("%s: %s, want migration %s %s", value, verdicts(d), e.ID, want)
+					}
+				}
+				row := len(d.Migrations) == 3 || strings.Contains(kinds(d), "ledger-row")
+				if d.Recorded != "" || d.Match != doctor.Equal || !row {
+					t.Errorf("%s: recorded %q, %s, %s", value, d.Recorded, d.Match, kinds(d))
+				}
+			}
+		})
+	}
 }
