@@ -62,8 +62,19 @@ func (x *examiner) around(exact bool) []surroundings {
 		shown := x.shown(i)
 		unrecorded = unrecorded || shown && !ledger[i].recorded && !ledger[i].failed
 	}
+	beyond := false
+	for i := range list {
+		list[i].beyond = beyond
+		switch x.trace(i) {
+		case TraceNone, TraceSome:
+			beyond = beyond || !ledger[i].recorded
+		case TraceAll, TraceDifferent, TraceBootstrap:
+			beyond = false
+		case TraceNothing, TraceUnknown:
+		}
+	}
 	for i := len(list) - 1; i >= 0; i-- {
-		list[i] = surroundings{later: later, unrecorded: unrecorded, exact: x.fault != nil && exact, late: x.c.Tool.Late, tool: x.c.Tool.Name}
+		list[i] = surroundings{beyond: list[i].beyond, later: later, unrecorded: unrecorded, exact: x.fault != nil && exact, late: x.c.Tool.Late, tool: x.c.Tool.Name}
 		later = later || x.shown(i)
 	}
 	return list
@@ -283,7 +294,7 @@ func (x *examiner) accessDrift(d *Diagnosis) {
 	}
 	_, live := x.c.split(x.c.Live)
 	for _, c := range schema.Diff(x.shadow.access, live) {
-		if c.New != "" {
+		if c.New != "" && (c.Kind != "owner" || c.Old != "") { // what the replay has not at all is told elsewhere
 			d.Access = append(d.Access, difference(c, ""))
 		}
 	}

@@ -268,13 +268,39 @@ func (x *examiner) fail(ctx context.Context, err error) error {
 
 // choose decides which migrations the schema has, and composes the schema that they make.
 func (x *examiner) choose() {
-	traces := make([]Trace, len(x.c.Files))
-	for i := range traces {
-		traces[i] = x.trace(i)
+	for {
+		traces := make([]Trace, len(x.c.Files))
+		for i := range traces {
+			traces[i] = x.trace(i)
+		}
+		x.in = choose(traces, x.standings())
+		if !x.settle() {
+			break
+		}
 	}
-	x.in = choose(traces, x.standings())
 	x.target = x.evidence.predict(x.has)
 	x.proven = x.isPrefix() // then what was composed is what was inspected
+}
+
+// settle looks for a unit that seems to leave no trace, because it takes away what an earlier one made, and
+// without which the chosen ones would make another schema: then it is there. It tells whether it found one.
+func (x *examiner) settle() bool {
+	for _, d := range x.evidence.deltas {
+		if x.heard[d.unit].trace() != TraceNothing || x.has(d.unit) {
+			continue
+		}
+		before := x.evidence.predict(func(u int) bool { return u < d.unit && x.has(u) })
+		for _, c := range d.changes {
+			live := x.evidence.live[keyOf(c)].Def
+			if c.Kind != schema.KindColumnOrder && c.New == live && before[keyOf(c)].Def != live {
+				x.heard[d.unit].there = append(x.heard[d.unit].there, c)
+			}
+		}
+		if len(x.heard[d.unit].there) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // trace says what the schema shows of a migration.

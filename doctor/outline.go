@@ -1,6 +1,9 @@
 package doctor
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // DriftKind says in which way a live database is not what the migrations make it.
 type DriftKind string
@@ -24,7 +27,7 @@ func (diff Difference) Drift() DriftKind {
 	}
 }
 
-// Whole is a difference, with those that follow from it: of a table that is on one side only, its columns and keys.
+// Whole is a difference, with those that follow from it: of a table or view that is on one side only, its columns and keys.
 type Whole struct {
 	Difference
 	Parts []Difference
@@ -34,7 +37,7 @@ type Whole struct {
 func Outline(list []Difference) []Whole {
 	tables, parts := map[string]bool{}, map[string][]Difference{}
 	for _, d := range list {
-		if d.Kind == "table" && d.oneSided() {
+		if isRelation(d.Kind) && d.oneSided() {
 			tables[d.Name] = true
 		}
 	}
@@ -46,7 +49,7 @@ func Outline(list []Difference) []Whole {
 	var wholes []Whole
 	for _, d := range list {
 		switch {
-		case d.Kind == "table" && d.oneSided():
+		case isRelation(d.Kind) && d.oneSided():
 			wholes = append(wholes, Whole{d, parts[d.Name]})
 		case !d.oneSided() || tableOf(d.Kind, d.Name, tables) == "":
 			wholes = append(wholes, Whole{d, nil})
@@ -57,9 +60,14 @@ func Outline(list []Difference) []Whole {
 
 func (diff Difference) oneSided() bool { return diff.Old == "" || diff.New == "" }
 
-// tableOf finds the table of a list that an object is a part of.
+// relations are the kinds of objects that have columns.
+func relations() []string { return []string{"table", "view", "materialized view", "foreign table"} }
+
+func isRelation(kind string) bool { return slices.Contains(relations(), kind) }
+
+// tableOf finds the table or view of a list that an object is a part of.
 func tableOf(kind, name string, tables map[string]bool) string {
-	if kind == "table" {
+	if isRelation(kind) {
 		return ""
 	}
 	for i, r := range name + "." {
@@ -70,11 +78,11 @@ func tableOf(kind, name string, tables map[string]bool) string {
 	return ""
 }
 
-// heads leaves out of a list of keys those of the parts of tables that are in it, too. Tables come first.
+// heads leaves out of a list of keys those of the parts of tables and views that are in it, too. Tables come first.
 func heads(keys []string) []string {
 	tables := map[string]bool{}
 	for _, k := range keys {
-		if name, ok := strings.CutPrefix(k, "table "); ok {
+		if name := relationOf(k); name != "" {
 			tables[name] = true
 		}
 	}
@@ -82,11 +90,21 @@ func heads(keys []string) []string {
 	for _, k := range keys {
 		if strings.HasPrefix(k, "table ") {
 			first = append(first, k)
-		} else if !isPart(k, tables) {
+		} else if relationOf(k) != "" || !isPart(k, tables) {
 			rest = append(rest, k)
 		}
 	}
 	return append(first, rest...)
+}
+
+// relationOf is the name in the key of a table or view, also of one that is taken away; empty = it is that of something else.
+func relationOf(key string) string {
+	for _, kind := range relations() {
+		if name, ok := strings.CutPrefix(strings.TrimPrefix(key, "no "), kind+" "); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // isPart tells whether a key is that of a part of one of the tables. A kind may be two words.

@@ -50,6 +50,8 @@ type site struct {
 	db   testengine.Database
 	dir  string
 	tool *migration.Tool
+
+	known map[migration.ID]string // what an earlier snapshot saw
 }
 
 // newSite writes the library's migrations, and applies all of them.
@@ -66,8 +68,17 @@ func newSite(t *testing.T, open testengine.Open) *site {
 
 func (s *site) write(name, up string) {
 	s.t.Helper()
-	text := "-- migrate:up\n" + up + "\n-- migrate:down\n"
-	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+	s.put(name, "-- migrate:up\n"+up+"\n-- migrate:down\n")
+}
+
+// put writes a file as it is.
+func (s *site) put(name, text string) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -107,7 +118,7 @@ func (s *site) forget(versions ...string) {
 }
 
 func (s *site) source() doctor.Source {
-	return doctor.Source{Server: s.db.Server, URL: s.db.URL, Target: "app", Tool: s.tool}
+	return doctor.Source{Server: s.db.Server, URL: s.db.URL, Target: "app", Tool: s.tool, Known: s.known}
 }
 
 // examine runs the doctor, and checks that it changed nothing and left nothing.

@@ -70,6 +70,8 @@ func name(i int) string { return string(id(i)) + "_step.sql" }
 // verdict is what is to be said of a migration.
 func verdict(i, end, lost int, recorded, lies bool) doctor.Verdict {
 	silent := i%7 == 0
+	// Tools go in order: what comes after one that is still to be run was not run.
+	beyond := i > end+1 && (end+1)%7 != 0 || i > end+2
 	switch {
 	case i == lost && recorded:
 		return doctor.RecordedMissing
@@ -77,7 +79,7 @@ func verdict(i, end, lost int, recorded, lies bool) doctor.Verdict {
 		return doctor.Applied
 	case i == lost && i < end:
 		return doctor.OutOfOrder
-	case i == lost, i > end && !silent, i > end && !lies:
+	case i == lost, i > end && !silent, i > end && !lies, beyond:
 		return doctor.Pending
 	case silent:
 		return doctor.Unprovable

@@ -60,6 +60,7 @@ func choose(traces []Trace, ledger []standing) []bool {
 // context is what a verdict depends on beside the migration itself.
 type surroundings struct {
 	later      bool           // a later migration is in the schema
+	beyond     bool           // one before it has still to be run, or to be ended, and none between the two is in the schema
 	unrecorded bool           // some migration is in the schema and not in the ledger
 	exact      bool           // the live schema is exactly what was replayed up to that end
 	late       migration.Late // what the tool does with late migrations
@@ -96,6 +97,9 @@ func judge(t Trace, s standing, data bool, around surroundings) (Verdict, string
 	}
 	if !around.later && !around.unrecorded {
 		return Pending, "it leaves no trace in a schema, and nothing says that it ran"
+	}
+	if around.beyond && !around.later {
+		return Pending, "it leaves no trace in a schema, and the schema ends before a migration that must run before it"
 	}
 	if around.later && !data {
 		return Unrecorded, "it changes no rows and leaves nothing in a schema, and the schema is what it is with all migrations up to a later one"

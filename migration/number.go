@@ -73,36 +73,53 @@ type reached struct {
 	raw     map[string]string
 }
 
+// read reads the row, whose version must be a number.
 func (l *NumberLedger) read(ctx context.Context, q engine.Querier) (reached, error) {
+	row, err := l.only(ctx, q)
+	if err != nil || row == nil {
+		return reached{none: true}, err
+	}
+	return l.parse(row)
+}
+
+// only is the one row; nil = there is none.
+func (l *NumberLedger) only(ctx context.Context, q engine.Querier) (map[string]string, error) {
 	if err := l.supports(q.Family()); err != nil {
-		return reached{}, err
+		return nil, err
 	}
 	rows, err := TableRows(ctx, q, l.Name, "")
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	if len(rows) > 1 {
+		return nil, fmt.Errorf("read ledger %s: it has %d rows, and %s keeps one: which version is meant cannot be told", l.Name, len(rows), l.Tool)
+	}
+	return rows[0], nil
+}
+
+func (l *NumberLedger) parse(row map[string]string) (reached, error) {
+	version, err := strconv.ParseInt(row[numbered], 10, 64)
 	if err != nil {
-		return reached{}, err
+		return reached{}, fmt.Errorf("read ledger %s: version %q is no number", l.Name, row[numbered])
 	}
-	switch len(rows) {
-	case 0:
-		return reached{none: true}, nil
-	case 1:
-	default:
-		return reached{}, fmt.Errorf("read ledger %s: it has %d rows, and %s keeps one: which version is meant cannot be told", l.Name, len(rows), l.Tool)
-	}
-	version, err := strconv.ParseInt(rows[0][numbered], 10, 64)
-	if err != nil {
-		return reached{}, fmt.Errorf("read ledger %s: version %q is no number", l.Name, rows[0][numbered])
-	}
-	at := reached{version: version, row: true, raw: rows[0], none: l.Zero && version == 0}
-	at.dirty = l.Dirty != "" && True(rows[0][l.Dirty])
+	at := reached{version: version, row: true, raw: row, none: l.Zero && version == 0}
+	at.dirty = l.Dirty != "" && True(row[l.Dirty])
 	return at, nil
 }
 
 // Records is [Ledger.Records]: a record for every file up to the number. The number itself is a record even
-// without a file.
+// without a file; what is no number is [Unreadable].
 func (l *NumberLedger) Records(ctx context.Context, q engine.Querier, files []Migration) ([]Record, error) {
-	at, err := l.read(ctx, q)
-	if err != nil || at.none {
+	row, err := l.only(ctx, q)
+	if err != nil || row == nil {
 		return nil, err
+	}
+	at, err := l.parse(row)
+	if err != nil {
+		return []Record{{State: Unreadable, Raw: row}}, nil
+	}
+	if at.none {
+		return nil, nil
 	}
 	var records []Record
 	for _, m := range files {

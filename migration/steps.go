@@ -15,7 +15,7 @@ import (
 // A [Stepper] does it by itself. Any other runner is told where to stop, where it can be and the migration is the next
 // one; else all other pending migrations are hidden from it, as [Mask] does.
 //
-// After each step the ledger must name that migration, and nothing else that it did not name before: a tool that
+// After each step the ledger must name that migration, and have no row of another that it did not name before: a tool that
 // worked in another database, or did more than it was asked, is [ErrUnmoved]. Errors: errors.ErrUnsupported for a migration
 // that is not the next one where the ledger keeps one number; those of the runner; [*RunError] where a migration failed.
 func Steps(ctx context.Context, t *Tool, target Target, list []Migration, log io.Writer, after func(Step) (more bool, err error)) error {
@@ -54,6 +54,7 @@ type stepping struct {
 	files  []Migration
 	log    io.Writer
 	known  []ID // what the ledger called applied when it was last looked at
+	rows   []ID // those of them that it has a row of, and does not merely stand above
 }
 
 // look reads the ledger.
@@ -62,10 +63,14 @@ func (s *stepping) look(ctx context.Context) ([]Status, error) {
 	if err != nil && !errors.Is(err, ErrNoLedger) {
 		return nil, err
 	}
-	s.known = nil
+	s.known, s.rows = nil, nil
 	for _, r := range records {
-		if r.State == Applied {
-			s.known = append(s.known, r.ID)
+		if r.State != Applied {
+			continue
+		}
+		s.known = append(s.known, r.ID)
+		if r.Raw != nil {
+			s.rows = append(s.rows, r.ID)
 		}
 	}
 	return Compare(s.files, records), nil
@@ -81,7 +86,7 @@ func (s *stepping) check(ctx context.Context, id ID) error {
 		return fmt.Errorf("migration %s: %w: %s ended well and did not record it in %s of this database: does it work in another one?",
 			id, ErrUnmoved, s.tool.Name, s.tool.Ledger.Table())
 	}
-	for _, other := range s.known {
+	for _, other := range s.rows {
 		if other != id && !slices.Contains(before, other) {
 			return fmt.Errorf("migration %s: %w: %s recorded %s, too, which it was not to apply", id, ErrUnmoved, s.tool.Name, other)
 		}

@@ -38,6 +38,8 @@ func TestPosition(t *testing.T) {
 		{what: "there is no record", change: ledger(), position: "004", want: "of "},
 		{what: "there is no ledger", change: statements(`DROP TABLE schema_migrations`), position: "004", want: "of "},
 		// What the ledger says more is not believed where the rows do not fit; nothing is lost either way.
+		{what: "the ledger says more", change: ledger("001", "002", "003", "004", "005", "006"), position: "004", want: "of "},
+		{what: "the ledger says more, and has a hole", change: ledger("001", "003", "006"), position: "004", want: "of "},
 		{what: "given by the user", options: restore.Options{At: "005", AcceptDrift: true}, position: "005", want: "of "},
 		{what: "given by the user, after the data migration", options: restore.Options{At: "006", AcceptDrift: true}, position: "006", want: "-"},
 		{what: "given by the user, too early", options: restore.Options{At: "003"}, fails: restore.ErrMisfit, says: "table security_keys"},

@@ -11,7 +11,9 @@ import (
 	"mulligan/internal/testengine"
 	"mulligan/journal"
 	"mulligan/migration"
+	"mulligan/migration/dbmate"
 	"mulligan/repair"
+	"mulligan/schema"
 	"mulligan/snapshot"
 )
 
@@ -338,6 +340,42 @@ func TestNoLedger(t *testing.T) {
 		}
 		if got := s.ledger(); got != whole {
 			t.Errorf("the ledger is\n%s\nwant\n%s", got, whole)
+		}
+	})
+}
+
+// A ledger whose name is hard on quoting is mended as any other, and taken back by the statements that are printed.
+func TestOddLedger(t *testing.T) {
+	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+		name := schema.Name{Table: `Our "Mig'rations".Ü 表`}
+		s := newSite(t, open, "dbmate")
+		if s.db.Family() == engine.Postgres {
+			name.Schema = `The "Tool's" own`
+			s.db.Exec(t, "CREATE SCHEMA "+engine.Postgres.Ident(name.Schema))
+		}
+		table := s.db.Family().Table(name)
+		s.tool = dbmate.New([]string{s.dir}, name)
+		if err := s.tool.Ledger.Create(t.Context(), s.db.DB); err != nil {
+			t.Fatal(err)
+		}
+		s.db.Exec(t, "INSERT INTO "+table+" SELECT version FROM schema_migrations", "DROP TABLE schema_migrations")
+		whole := s.ledger()
+		s.db.Exec(t, "DELETE FROM "+table+" WHERE version IN ('2', '3', '5')")
+		broken := s.ledger()
+		out, err := s.repair(repair.Request{})
+		if err != nil {
+			t.Fatalf("repair: %v", err)
+		}
+		if got := s.ledger(); got != whole || !out.After.Healthy {
+			t.Errorf("the ledger is\n%s\nand was\n%s\n%+v", got, whole, out.After.Findings)
+		}
+		s.db.Exec(t, out.Undo...)
+		if got := s.ledger(); got != broken {
+			t.Errorf("taken back, the ledger is\n%s\nand was\n%s", got, broken)
+		}
+		s.db.Exec(t, out.SQL...)
+		if got := s.ledger(); got != whole {
+			t.Errorf("by the statements that were printed, the ledger is\n%s\nand was\n%s", got, whole)
 		}
 	})
 }

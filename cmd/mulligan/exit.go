@@ -59,6 +59,7 @@ func exitRules() []exitRule {
 		{is(doctor.ErrMoved), exitFailed, "something migrated meanwhile, or a migration reached outside of its scratch database: run it again when nothing else does"},
 		{is(doctor.ErrOutside), exitFailed, "name a server of its own for the replay with `shadow:` or --shadow; nothing was run"},
 		{is(doctor.ErrShadow), exitFailed, "the replay needs the right to make a database (docs/engines.md has the grants), or a server of its own: `shadow:` or --shadow"},
+		{is(migration.ErrNoLedger), exitFailed, "is it another table? name it with migrations.table; `mulligan repair --create-ledger` makes one, as the tool does"},
 		{is(migration.ErrForeign), exitFailed, "name the right table with migrations.table, or the right tool with migrations.tool"},
 		{is(snapshot.ErrNewer), exitFailed, "the snapshot was written by a newer mulligan: use that version to read it"},
 		{is(snapshot.ErrCorrupt), exitFailed, "the snapshot is damaged: nothing was loaded from it; `mulligan snapshots list` shows others, `mulligan snapshots verify` checks them"},

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,9 +15,15 @@ import (
 // held starts the program and stops it, as it is, when it is within a stage.
 func (s *site) held(stage string, args ...string) *running {
 	s.t.Helper()
+	return s.heldAt(within(stage), args...)
+}
+
+// heldAt starts the program and stops it, as it is, when a line of stderr fits.
+func (s *site) heldAt(fits *regexp.Regexp, args ...string) *running {
+	s.t.Helper()
 	r := s.start(args...)
 	stopped := make(chan struct{})
-	r.on(within(stage), func() {
+	r.on(fits, func() {
 		if err := r.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			s.t.Errorf("stop it: %v", err)
 		}
@@ -26,9 +33,9 @@ func (s *site) held(stage string, args ...string) *running {
 	case <-stopped:
 	case <-r.read:
 		s.ended(r)
-		s.t.Fatalf("it ended before %s: exit code %d\n%s", stage, r.code, r.stderr())
+		s.t.Fatalf("it ended before %s: exit code %d\n%s", fits, r.code, r.stderr())
 	case <-time.After(2 * time.Minute):
-		s.t.Fatalf("it did not come to %s:\n%s", stage, r.stderr())
+		s.t.Fatalf("it did not come to %s:\n%s", fits, r.stderr())
 	}
 	s.t.Cleanup(func() {
 		if r.cmd.ProcessState == nil { // the test failed while it was stopped

@@ -80,6 +80,17 @@ func (r *running) on(fits *regexp.Regexp, do func()) {
 	r.at = append(r.at, watch)
 }
 
+// each calls do for every line of stderr that comes from now on and fits.
+func (r *running) each(fits *regexp.Regexp, do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.at = append(r.at, func(line string) {
+		if fits.MatchString(line) {
+			do()
+		}
+	})
+}
+
 // signalAt sends a signal when a line of stderr fits.
 func (r *running) signalAt(fits *regexp.Regexp, s syscall.Signal) {
 	r.on(fits, func() {

@@ -16,6 +16,9 @@ func describeDryRun(w io.Writer, o *repair.Outcome) {
 		return
 	}
 	describeSteps(w, o)
+	if len(o.SQL) == 0 {
+		fmt.Fprintf(w, "  the ledger %s is made first; the statements are known when it is there\n", o.Ledger)
+	}
 	fmt.Fprintln(w, "nothing was written")
 }
 

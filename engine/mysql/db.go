@@ -80,6 +80,18 @@ type Session struct {
 
 var _ engine.Session = (*Session)(nil)
 
+// ExecContext implements [engine.Querier].
+func (s *Session) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := s.Conn.ExecContext(ctx, query, args...)
+	return result, mapped(err)
+}
+
+// QueryContext implements [engine.Querier].
+func (s *Session) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := s.Conn.QueryContext(ctx, query, args...)
+	return rows, mapped(err)
+}
+
 // Family tells MySQL from MariaDB.
 func (s *Session) Family() engine.Family { return s.family }
 
