@@ -1,6 +1,7 @@
 package repair_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -112,6 +113,46 @@ func TestCompletesDirty(t *testing.T) {
 			t.Errorf("%s, healthy %t", got, out.After.Healthy)
 		}
 		s.migrate()
+	})
+}
+
+// A repair that ends after it has written something says what, whatever ended it.
+func TestEndsMidway(t *testing.T) {
+	onServersWithoutTransactions(t, func(t *testing.T, open testengine.Open) {
+		for stage, want := range map[string]error{"snapshot": nil, "complete": nil, "record": repair.ErrMidway, "examine": repair.ErrUnmended} {
+			t.Run(stage, func(t *testing.T) {
+				s := newSite(t, open, "dbmate")
+				s.add("6_webauthn.sql", strings.Join(torn(), ";\n")+";")
+				s.db.Exec(t, torn()[0])
+				before := s.ledger()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				run := s.run(repair.Request{Complete: true})
+				run.Stage = func(name string) {
+					if name == stage {
+						cancel()
+					}
+				}
+				out, err := run.Plan(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = run.Execute(ctx, out)
+				if !errors.Is(err, context.Canceled) || want != nil && !errors.Is(err, want) {
+					t.Errorf("ended in stage %s: %v, want %v", stage, err, want)
+				}
+				if want == nil && (errors.Is(err, repair.ErrMidway) || errors.Is(err, repair.ErrUnmended)) {
+					t.Errorf("ended in stage %s, before anything was written: %v", stage, err)
+				}
+				if got := s.ledger() != before; got != (stage == "examine") {
+					t.Errorf("ended in stage %s: it wrote the ledger: %t", stage, got)
+				}
+				if _, err := s.repair(repair.Request{Complete: true}); err != nil {
+					t.Errorf("the next repair: %v", err)
+				}
+				s.wantVerdict("6", doctor.Applied)
+			})
+		}
 	})
 }
 
