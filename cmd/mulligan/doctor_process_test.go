@@ -165,6 +165,39 @@ func TestRepairKilled(t *testing.T) {
 	}
 }
 
+// TestRepairInterrupted interrupts repairs before and after they have written the ledger. Each says which.
+func TestRepairInterrupted(t *testing.T) {
+	for _, name := range engines() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelves(t, name)
+			for replay, want := range map[int]struct{ records, says string }{
+				1: {"0", "hint: interrupted; nothing was changed"},
+				2: {fmt.Sprint(shelves), "hint: the ledger was written"},
+			} {
+				r := s.start("repair", "--yes", "--verbose")
+				seen := 0
+				r.each(regexp.MustCompile(`^applied .*/1_shelf`), func() {
+					if seen++; seen == replay {
+						if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+							t.Errorf("interrupt it: %v", err)
+						}
+					}
+				})
+				s.ended(r)
+				if r.code != exitInterrupted || strings.Contains(r.stderr(), "nothing was changed") != (replay == 1) || !strings.Contains(r.stderr(), want.says) {
+					t.Errorf("in replay %d: exit code %d, want %q\n%s", replay, r.code, want.says, r.stderr())
+				}
+				if got := s.value(t, "SELECT count(*) FROM schema_migrations"); got != want.records {
+					t.Errorf("in replay %d: %s records, want %s", replay, got, want.records)
+				}
+				s.wantAlone("an interrupted repair")
+				s.exec(t, "DELETE FROM schema_migrations")
+			}
+		})
+	}
+}
+
 // lastShelf fits the line at the end of each replay with --verbose.
 func lastShelf() *regexp.Regexp {
 	return regexp.MustCompile(fmt.Sprintf(`^applied .*%d_shelf`, shelves))
