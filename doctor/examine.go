@@ -263,6 +263,7 @@ func (x *examiner) fail(ctx context.Context, err error) error {
 	default:
 		return err
 	}
+	x.fault.err = err
 	return nil
 }
 
