@@ -265,7 +265,7 @@ func (x *examiner) drift(d *Diagnosis, real, cosmetic []schema.Change) {
 		}
 		diff := difference(c, from)
 		if from == "" && c.Old != "" {
-			diff.Text += " (made before the migrations that were looked at)"
+			diff.Text += " (the bootstrap makes it)"
 		}
 		d.Drift = append(d.Drift, diff)
 	}
