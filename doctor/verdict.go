@@ -57,7 +57,7 @@ func choose(traces []Trace, ledger []standing) []bool {
 	return in
 }
 
-// context is what a verdict depends on beside the migration itself.
+// surroundings are what a verdict depends on beside the migration itself.
 type surroundings struct {
 	later      bool           // a later migration is in the schema
 	beyond     bool           // one before it has still to be run, or to be ended, and none between the two is in the schema
