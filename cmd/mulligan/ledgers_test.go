@@ -252,7 +252,7 @@ func (c testCode) engines(tests ...string) map[string]bool {
 func engineNames(found map[string]bool) string {
 	var list []string
 	for _, e := range []struct{ name, shown string }{{"SQLite", "SQLite"}, {"Postgres", "PostgreSQL"}, {"MariaDB", "MariaDB"}, {"MySQL", "MySQL"}} {
-		if found["Each"] || found[e.name] {
+		if found["Each"] || found[e.name] || found["Servers"] && e.name != "SQLite" {
 			list = append(list, e.shown)
 		}
 	}
@@ -314,6 +314,7 @@ func TestLedgersManualSees(t *testing.T) {
 func TestLedger(t *T) { test(Config{OneNumber: true}); some(t) }
 func TestRealRow(t *T) { testengine.Each(t, nil) }
 func TestReplay(t *T) { servers(t) }
+func TestMore(t *T) { testengine.Servers(t, nil) }
 func servers(t *T) { testengine.Postgres(t); testengine.MySQL(t) }
 func some(t *T) { some(t); testengine.SQLite(t) }
 `
@@ -329,9 +330,9 @@ func some(t *T) { some(t); testengine.SQLite(t) }
 	}
 	got := []string{
 		engineNames(tests.engines("TestLedger")), engineNames(tests.engines(tests.named("TestReal")...)), engineNames(tests.engines("TestReplay")),
-		engineNames(tests.engines("TestMasked")), strconv.FormatBool(tests.oneNumber()), strconv.FormatBool(tests.has("TestMasked")),
+		engineNames(tests.engines("TestMasked")), engineNames(tests.engines("TestMore")), strconv.FormatBool(tests.oneNumber()), strconv.FormatBool(tests.has("TestMasked")),
 	}
-	want := []string{"SQLite", "all four engines", "PostgreSQL, MySQL", "", "true", "false"}
+	want := []string{"SQLite", "all four engines", "PostgreSQL, MySQL", "", "PostgreSQL, MariaDB, MySQL", "true", "false"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

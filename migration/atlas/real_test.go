@@ -1,6 +1,7 @@
 //go:build atlas
 
-// What needs Atlas's own program is run on demand, by make test-atlas: to build it takes minutes.
+// What needs Atlas's own program is run on demand, by make test-atlas: to build it takes minutes. Without a C compiler
+// it knows no SQLite.
 package atlas_test
 
 import (
@@ -40,17 +41,10 @@ func run(t *testing.T, program string, u engine.URL, dir string, verb ...string)
 	return migrationtest.Run(t, program, arguments(u, dir, verb...)...)
 }
 
-// servers are the engines that the real program knows without a C compiler.
-func servers(t *testing.T, test func(t *testing.T, open testengine.Open)) {
-	t.Run("PostgreSQL", func(t *testing.T) { test(t, testengine.Postgres) })
-	t.Run("MariaDB", func(t *testing.T) { test(t, testengine.MariaDB) })
-	t.Run("MySQL", func(t *testing.T) { test(t, testengine.MySQL) })
-}
-
 // TestRealReplay: what the native runner leaves is what Atlas leaves.
 func TestRealReplay(t *testing.T) {
 	program := migrationtest.Program(t, "atlas")
-	servers(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		dir := folder(t, open(t).Family())
 		hash(t, dir)
 		migrationtest.Replay(t, open, atlas.New(dir, schema.Name{}), volatile, func(t *testing.T, db testengine.Database) {
@@ -65,7 +59,7 @@ func TestRealReplay(t *testing.T) {
 func TestRealFailure(t *testing.T) {
 	program := migrationtest.Program(t, "atlas")
 	failing(t, func(t *testing.T, dir string, _ int) {
-		servers(t, func(t *testing.T, open testengine.Open) {
+		testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 			migrationtest.Failure(t, open, atlas.New(dir, schema.Name{}), hidden(), func(t *testing.T, db testengine.Database) {
 				if out, err := run(t, program, db.URL, dir, "apply"); err == nil {
 					t.Fatalf("atlas migrate apply succeeded:\n%s", out)
@@ -101,7 +95,7 @@ func TestRealSums(t *testing.T) {
 // unless the command says --exec-order non-linear.
 func TestCannotMask(t *testing.T) {
 	program := migrationtest.Program(t, "atlas")
-	servers(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		db := open(t)
 		dir := folder(t, db.Family())
 		hash(t, dir)
@@ -136,7 +130,7 @@ func TestRealRow(t *testing.T) {
 	program := migrationtest.Program(t, "atlas")
 	dir := migrationtest.Write(t, "1_a.sql", "CREATE TABLE a (id int);", "2_b_c.sql", "CREATE TABLE b (id int);", "3_d.sql", "CREATE TABLE d (id int);")
 	hash(t, dir)
-	servers(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		db := open(t)
 		tool := atlas.New(dir, schema.Name{})
 		files := list(t, tool)
@@ -188,7 +182,7 @@ func TestRealFailed(t *testing.T) {
 	dir := migrationtest.Write(t, "1_a.sql", "CREATE TABLE a (id int);", "2_b.sql", "-- atlas:txmode none\n\nCREATE TABLE b (id int);\nCREATE TABLE a (id int);",
 		"3_c.sql", "CREATE TABLE c (id int);")
 	hash(t, dir)
-	servers(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		db := open(t)
 		tool := atlas.New(dir, schema.Name{})
 		files := list(t, tool)
@@ -216,7 +210,7 @@ func TestRealLock(t *testing.T) {
 	program := migrationtest.Program(t, "atlas")
 	dir := migrationtest.Write(t, "1_a.sql", "CREATE TABLE a (id int);")
 	hash(t, dir)
-	servers(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		db := open(t)
 		s, err := db.Session(t.Context())
 		if err != nil {
