@@ -130,7 +130,15 @@ type ReplayFault struct {
 	Line      int          `json:"line,omitempty"`
 	Statement string       `json:"statement,omitempty"`
 	Message   string       `json:"message"`
+
+	err error
 }
+
+// Unwrap gives the cause. It is errors.ErrUnsupported where the tool cannot be told where to stop.
+func (f *ReplayFault) Unwrap() error { return f.err }
+
+// Error is the cause's text.
+func (f *ReplayFault) Error() string { return f.err.Error() }
 
 // Match says how the live schema compares with the replay of the migrations that it has.
 type Match string

@@ -111,6 +111,7 @@ type testimony struct {
 	there     []schema.Change
 	missing   []schema.Change // Old is the live definition, New the migration's
 	different []schema.Change // the same
+	unclear   []schema.Change
 }
 
 func (t testimony) trace() Trace {
@@ -149,9 +150,44 @@ func (e *evidence) hear(d delta) testimony {
 		case other:
 			t.different = append(t.different, now)
 		case unclear:
+			t.unclear = append(t.unclear, c)
 		}
 	}
 	return t
+}
+
+// clarify asks again the objects that are now as they were before a unit and after it, when the others have spoken: one
+// that an earlier unit has made since, which is surely there, was taken away again.
+func (e *evidence) clarify(heard []testimony) {
+	for u := range heard {
+		t := &heard[u]
+		t.unclear = slices.DeleteFunc(t.unclear, func(c schema.Change) bool {
+			passed := e.passed(keyOf(c), u, heard)
+			if passed {
+				t.there = append(t.there, c)
+			}
+			return passed
+		})
+	}
+}
+
+// passed tells whether each earlier version of an object that is like the live one was surely written over before a unit
+// wrote it.
+func (e *evidence) passed(key string, writer int, heard []testimony) bool {
+	versions, live := e.history[key], e.live[key].Def
+	at := slices.IndexFunc(versions, func(v version) bool { return v.writer == writer })
+	over := true // some unit between here and there is surely in the schema
+	for i := at - 1; i >= 0; i-- {
+		if i < at-1 {
+			over = over || heard[versions[i+1].writer].trace() == TraceAll
+		} else {
+			over = false
+		}
+		if versions[i].def == live && !over {
+			return false
+		}
+	}
+	return true
 }
 
 // predict composes the state that a set of units would make, from what each changed in the replay of all.

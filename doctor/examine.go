@@ -193,6 +193,7 @@ func (x *examiner) pass(ctx context.Context) error {
 	for _, d := range deltas {
 		x.heard[d.unit] = x.evidence.hear(d)
 	}
+	x.evidence.clarify(x.heard)
 	return nil
 }
 
@@ -263,6 +264,7 @@ func (x *examiner) fail(ctx context.Context, err error) error {
 	default:
 		return err
 	}
+	x.fault.err = err
 	return nil
 }
 

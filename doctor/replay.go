@@ -192,7 +192,25 @@ func (s *shadow) jump(ctx context.Context, n int) (done bool, err error) {
 	for _, m := range s.c.Files[:n] {
 		s.tell(m.ID)
 	}
+	if err == nil {
+		err = s.holds(ctx, n)
+	}
 	return true, err
+}
+
+// holds proves that the shadow's ledger names the first n migrations: what a runner says is not believed.
+func (s *shadow) holds(ctx context.Context, n int) error {
+	records, err := s.c.Tool.Ledger.Records(ctx, s.db, s.c.Files)
+	if err != nil && !errors.Is(err, migration.ErrNoLedger) {
+		return fmt.Errorf("read the scratch database's ledger: %w", err)
+	}
+	for _, status := range migration.Compare(s.c.Files, records)[:n] {
+		if status.Verdict != migration.VerdictApplied {
+			return fmt.Errorf("%w: %s ended well and did not record migration %s in %s of the scratch database: does it work in another one?",
+				migration.ErrUnmoved, s.c.Tool.Name, status.Migration.ID, s.c.Tool.Ledger.Table())
+		}
+	}
+	return nil
 }
 
 // timed runs do with a limit of time that begins anew with each call of again.

@@ -43,6 +43,9 @@ func Run(ctx context.Context, src Source, o *Options) (_ *Diagnosis, err error) 
 		return nil, err
 	}
 	d.Target = src.Target
+	if src.Tool.Notes != nil {
+		d.Warnings = append(d.Warnings, src.Tool.Notes()...)
+	}
 	if err := src.same(ctx, db, c); err != nil {
 		return nil, err
 	}

@@ -183,4 +183,5 @@ type Tool struct {
 	Late      Late
 	Lock      Lock                              // what the tool holds while it migrates; nil = it takes none
 	Script    func(m Migration) (Script, error) // the SQL that the tool would send; nil = its migrations are code
+	Notes     func() []string                   // what of the application's settings is dangerous, as its source saw them last; nil = nothing is known
 }

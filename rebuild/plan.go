@@ -230,6 +230,9 @@ func (r *Run) Examine(ctx context.Context, p *Plan) error {
 		}
 	}
 	if d.Match == doctor.Unknown {
+		if !errors.Is(d.Replay, errors.ErrUnsupported) {
+			return d.Replay // it would fail again when the new database is built
+		}
 		x.Position = p.Recorded // nothing better is known; whether the rows fit there is seen when they are to be loaded
 	}
 	if err := x.half(d); err != nil {
@@ -402,7 +405,11 @@ type binding struct {
 	Strategy   restore.Strategy `json:"strategy"`
 	Tool       string           `json:"tool"`
 	Migrations int              `json:"migrations"`
-	Files      string           `json:"files"` // hash over all ids and file hashes, in order
+	Files      string           `json:"files"`              // hash over all ids and file hashes, in order
+	Position   migration.ID     `json:"position,omitempty"` // where the doctor says that the rows belong
+	Recorded   migration.ID     `json:"recorded,omitempty"` // where the ledger says
+	Match      doctor.Match     `json:"match,omitempty"`    // what the doctor says of the schema; empty = it was not asked
+	Problems   int              `json:"problems,omitempty"` // that it found
 }
 
 func (r *Run) checkBinding(ctx context.Context) (any, error) {
@@ -420,8 +427,17 @@ func (r *Run) checkBinding(ctx context.Context) (any, error) {
 	if identity := r.Server.Traits().Identity; identity != r.Header.Server {
 		return nil, fmt.Errorf("the run began on server %s, this is server %s", r.Header.Server, identity)
 	}
-	return binding{
+	b := binding{
 		Server: r.Header.Server, Database: r.Header.Database, Strategy: r.Header.Strategy, Tool: r.Tool.Name,
-		Migrations: len(files), Files: hex.EncodeToString(h.Sum(nil)),
-	}, nil
+		Migrations: len(files), Files: hex.EncodeToString(h.Sum(nil)), Recorded: r.plan.Recorded,
+	}
+	if x := r.plan.Examined; x != nil {
+		b.Position, b.Match = x.Position, x.Match
+		for _, f := range x.Findings {
+			if f.Severity == doctor.Problem {
+				b.Problems++
+			}
+		}
+	}
+	return b, nil
 }

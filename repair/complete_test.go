@@ -69,33 +69,6 @@ func TestCompletes(t *testing.T) {
 	})
 }
 
-// What was added stays where the repair is ended before it has recorded anything, and that is said.
-func TestCompletionBegun(t *testing.T) {
-	onServersWithoutTransactions(t, func(t *testing.T, open testengine.Open) {
-		s := newSite(t, open, "dbmate")
-		s.add("6_webauthn.sql", strings.Join(torn(), ";\n")+";")
-		s.db.Exec(t, torn()[:1]...)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		run, before := s.run(repair.Request{Complete: true}), s.ledger()
-		run.Stage = func(name string) {
-			if name == "record" {
-				cancel()
-			}
-		}
-		out, err := run.Plan(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := run.Execute(ctx, out); !errors.Is(err, repair.ErrBegun) || s.ledger() != before {
-			t.Errorf("Execute: %v, want ErrBegun and no record", err)
-		}
-		if _, err := s.repair(repair.Request{}); err != nil {
-			t.Errorf("repaired again: %v", err)
-		}
-	})
-}
-
 // What is missing is not made where the migration moves rows, or where something is there otherwise than it makes it.
 func TestDoesNotComplete(t *testing.T) {
 	onServersWithoutTransactions(t, func(t *testing.T, open testengine.Open) {
@@ -140,6 +113,46 @@ func TestCompletesDirty(t *testing.T) {
 			t.Errorf("%s, healthy %t", got, out.After.Healthy)
 		}
 		s.migrate()
+	})
+}
+
+// A repair that ends after it has written something says what, whatever ended it.
+func TestEndsMidway(t *testing.T) {
+	onServersWithoutTransactions(t, func(t *testing.T, open testengine.Open) {
+		for stage, want := range map[string]error{"snapshot": nil, "complete": nil, "record": repair.ErrMidway, "examine": repair.ErrUnmended} {
+			t.Run(stage, func(t *testing.T) {
+				s := newSite(t, open, "dbmate")
+				s.add("6_webauthn.sql", strings.Join(torn(), ";\n")+";")
+				s.db.Exec(t, torn()[0])
+				before := s.ledger()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				run := s.run(repair.Request{Complete: true})
+				run.Stage = func(name string) {
+					if name == stage {
+						cancel()
+					}
+				}
+				out, err := run.Plan(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = run.Execute(ctx, out)
+				if !errors.Is(err, context.Canceled) || want != nil && !errors.Is(err, want) {
+					t.Errorf("ended in stage %s: %v, want %v", stage, err, want)
+				}
+				if want == nil && (errors.Is(err, repair.ErrMidway) || errors.Is(err, repair.ErrUnmended)) {
+					t.Errorf("ended in stage %s, before anything was written: %v", stage, err)
+				}
+				if got := s.ledger() != before; got != (stage == "examine") {
+					t.Errorf("ended in stage %s: it wrote the ledger: %t", stage, got)
+				}
+				if _, err := s.repair(repair.Request{Complete: true}); err != nil {
+					t.Errorf("the next repair: %v", err)
+				}
+				s.wantVerdict("6", doctor.Applied)
+			})
+		}
 	})
 }
 

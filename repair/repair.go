@@ -28,10 +28,10 @@ import (
 var (
 	// ErrRefused tells that something of what was asked for is not proved. Nothing was written.
 	ErrRefused = errors.New("the repair is refused")
-	// ErrUnmended tells that the repair wrote what it was to, and the doctor does not find it so.
+	// ErrUnmended tells that the repair wrote what it was to, and the doctor does not find it so, or could not look.
 	ErrUnmended = errors.New("the ledger is not mended")
-	// ErrBegun tells that something was written already when the repair ended with the error that comes with it.
-	ErrBegun = errors.New("the repair did not come to its end")
+	// ErrMidway tells that what half-applied migrations lacked was made, all of it or a part, and nothing was recorded.
+	ErrMidway = errors.New("the repair stopped midway")
 )
 
 // Run is one repair.
@@ -62,8 +62,6 @@ type Outcome struct {
 	Journal  string            `json:"journal,omitempty"`
 	Before   *doctor.Diagnosis `json:"before"`
 	After    *doctor.Diagnosis `json:"after,omitempty"`
-
-	written bool // something was
 }
 
 // Plan examines the database and says what the repair would do. It changes nothing. Where something is refused the
@@ -168,7 +166,7 @@ func (r *Run) inDatabase(ctx context.Context, do func(engine.Session) error) (er
 }
 
 // Execute does what an outcome of [Run.Plan] says, and completes it with what came of it. An outcome without steps is left as it is.
-// Errors: [doctor.ErrMoved], [migration.ErrHeld] and [engine.ErrLocked], where nothing was written; [ErrUnmended]; [ErrBegun] with any other, where something was.
+// Errors: [doctor.ErrMoved], [migration.ErrHeld] and [engine.ErrLocked], where nothing was written; [ErrMidway]; [ErrUnmended].
 func (r *Run) Execute(ctx context.Context, o *Outcome) (err error) {
 	o.DryRun = false
 	if len(o.Steps) == 0 {
@@ -186,9 +184,6 @@ func (r *Run) Execute(ctx context.Context, o *Outcome) (err error) {
 	defer func() { err = errors.Join(err, j.Close()) }()
 	o.Journal = r.Journal
 	if err := r.work(ctx, j, o); err != nil {
-		if o.written && !errors.Is(err, ErrUnmended) {
-			err = fmt.Errorf("%w: %w", ErrBegun, err)
-		}
 		note := map[string]string{"error": err.Error()}
 		return errors.Join(err, j.Append(journal.KindFailed, "repair", note))
 	}
@@ -203,20 +198,21 @@ func (r *Run) work(ctx context.Context, j *journal.Journal, o *Outcome) error {
 	if err := j.Append(journal.KindNote, "plan", o.Decision); err != nil {
 		return err
 	}
-	if err := r.complete(ctx, j, o); err != nil {
-		return err
+	added, err := r.complete(ctx, j, o)
+	if err == nil {
+		r.stage("record")
+		err = r.record(ctx, j, o)
 	}
-	r.stage("record")
-	if err := r.record(ctx, j, o); err != nil {
-		return err
+	if err != nil && added {
+		return fmt.Errorf("%w: %w", ErrMidway, err)
 	}
-	o.written = true
-	r.stage("examine")
-	after, err := doctor.Run(ctx, r.Source, r.Doctor)
 	if err != nil {
-		return fmt.Errorf("examine the database again: %w", err)
+		return err
 	}
-	o.After = after
+	r.stage("examine")
+	if o.After, err = doctor.Run(ctx, r.Source, r.Doctor); err != nil {
+		return fmt.Errorf("%w, as far as is known: examine the database again: %w", ErrUnmended, err)
+	}
 	return o.mended()
 }
 
@@ -252,19 +248,19 @@ func (r *Run) copy(ctx context.Context, o *Outcome) (err error) {
 	return nil
 }
 
-// complete makes what half-applied migrations lack, and proves that they are whole then.
-func (r *Run) complete(ctx context.Context, j *journal.Journal, o *Outcome) error {
+// complete makes what half-applied migrations lack, and proves that they are whole then. It tells whether it made anything.
+func (r *Run) complete(ctx context.Context, j *journal.Journal, o *Outcome) (added bool, err error) {
 	todo := o.completions()
 	if len(todo) == 0 {
-		return nil
+		return false, nil
 	}
 	r.stage("complete")
-	err := r.inDatabase(ctx, func(s engine.Session) error {
+	err = r.underLock(ctx, func(s engine.Session) error {
 		for _, w := range todo {
 			if err := j.Append(journal.KindNote, "complete", map[string]string{"sql": w.SQL}); err != nil {
 				return err
 			}
-			o.written = true
+			added = true // an answer that is lost tells nothing
 			if err := migration.Execute(ctx, s, []migration.Write{w}); err != nil {
 				return fmt.Errorf("complete a migration: %w", err)
 			}
@@ -272,21 +268,28 @@ func (r *Run) complete(ctx context.Context, j *journal.Journal, o *Outcome) erro
 		return nil
 	})
 	if err != nil {
-		return err
+		return added, err
 	}
 	d, err := doctor.Run(ctx, r.Source, r.Doctor)
 	if err != nil {
-		return fmt.Errorf("examine the database again: %w", err)
+		return true, fmt.Errorf("examine the database again: %w", err)
 	}
 	again := Decide(d, Request{Only: r.Request.Only, Assume: r.Request.Assume})
 	if len(again.Refused) > 0 {
-		return fmt.Errorf("after its completion %w: %s", ErrRefused, again.Refused[0].text())
+		return true, fmt.Errorf("after its completion %w: %s", ErrRefused, again.Refused[0].text())
 	}
-	return nil
+	return true, nil
 }
 
 // record writes the rows, in one transaction, under the tool's lock.
 func (r *Run) record(ctx context.Context, j *journal.Journal, o *Outcome) error {
+	return r.underLock(ctx, func(s engine.Session) error {
+		return migration.InTransaction(ctx, s, func() error { return r.transact(ctx, s, j, o) })
+	})
+}
+
+// underLock lends one connection to the database, which holds the tool's lock.
+func (r *Run) underLock(ctx context.Context, do func(engine.Session) error) error {
 	return r.inDatabase(ctx, func(s engine.Session) (err error) {
 		free, err := r.take(ctx, s)
 		if err != nil {
@@ -297,7 +300,7 @@ func (r *Run) record(ctx context.Context, j *journal.Journal, o *Outcome) error 
 			defer cancel()
 			err = errors.Join(err, free(after))
 		}()
-		return migration.InTransaction(ctx, s, func() error { return r.transact(ctx, s, j, o) })
+		return do(s)
 	})
 }
 

@@ -306,7 +306,7 @@ func TestBegun(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = run.Execute(ctx, out)
-			if !errors.Is(err, context.Canceled) || errors.Is(err, repair.ErrBegun) != want {
+			if !errors.Is(err, context.Canceled) || errors.Is(err, repair.ErrUnmended) != want {
 				t.Errorf("interrupted in %s: %v, want that something was written: %t", stage, err, want)
 			}
 			if (s.ledger() == whole) != want {

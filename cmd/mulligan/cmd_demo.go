@@ -65,6 +65,10 @@ func (a *app) demo(ctx context.Context, folder string) error {
 	d.query(ctx, "SELECT version FROM schema_migrations")
 	d.query(ctx, "SELECT count(*) AS security_keys FROM security_keys")
 
+	d.title("What the doctor says")
+	if code := d.mulligan(ctx, "doctor"); code != exitFindings {
+		return errSilent{code}
+	}
 	d.title("What would happen")
 	if code := d.mulligan(ctx, "rebuild", "--plan"); code != exitDone {
 		return errSilent{code}

@@ -99,10 +99,9 @@ func TestSecondDoctor(t *testing.T) {
 			s := newSite(t, name)
 			first := s.heldAt(replaying(), "doctor", "--verbose")
 			// From another folder, as from another machine, the lock is the server's.
-			for _, args := range [][]string{{"doctor"}, {"--state-dir", filepath.Join(s.dir, "elsewhere"), "repair", "--yes"}} {
-				if r := s.must(exitLocked, args...); !strings.Contains(r.stderr(), "hint: another run works on this database") {
-					t.Errorf("mulligan %s: no hint\n%s", strings.Join(args, " "), r.stderr())
-				}
+			r := s.must(exitLocked, "--state-dir", filepath.Join(s.dir, "elsewhere"), "doctor")
+			if !strings.Contains(r.stderr(), "hint: another run works on this database") {
+				t.Errorf("no hint:\n%s", r.stderr())
 			}
 			s.goOn(first)
 			if first.code != exitFindings || !strings.Contains(first.stdout.String(), "8 problems") {
@@ -161,6 +160,39 @@ func TestRepairKilled(t *testing.T) {
 			}
 			t.Logf("ledgers by the number of their records, within %v: %v", whole, seen)
 			s.must(exitDone, "snapshots", "list")
+		})
+	}
+}
+
+// TestRepairInterrupted interrupts repairs before and after they have written the ledger. Each says which.
+func TestRepairInterrupted(t *testing.T) {
+	for _, name := range engines() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelves(t, name)
+			for replay, want := range map[int]struct{ records, says string }{
+				1: {"0", "hint: interrupted; nothing was changed"},
+				2: {fmt.Sprint(shelves), "hint: the ledger was written"},
+			} {
+				r := s.start("repair", "--yes", "--verbose")
+				seen := 0
+				r.each(regexp.MustCompile(`^applied .*/1_shelf`), func() {
+					if seen++; seen == replay {
+						if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+							t.Errorf("interrupt it: %v", err)
+						}
+					}
+				})
+				s.ended(r)
+				if r.code != exitInterrupted || strings.Contains(r.stderr(), "nothing was changed") != (replay == 1) || !strings.Contains(r.stderr(), want.says) {
+					t.Errorf("in replay %d: exit code %d, want %q\n%s", replay, r.code, want.says, r.stderr())
+				}
+				if got := s.value(t, "SELECT count(*) FROM schema_migrations"); got != want.records {
+					t.Errorf("in replay %d: %s records, want %s", replay, got, want.records)
+				}
+				s.wantAlone("an interrupted repair")
+				s.exec(t, "DELETE FROM schema_migrations")
+			}
 		})
 	}
 }

@@ -49,12 +49,12 @@ func is(target error) func(error) bool {
 func exitRules() []exitRule {
 	return []exitRule{
 		{isUsage, exitUsage, ""},
+		{is(repair.ErrUnmended), exitMidway, "the ledger was written, and a copy of it as it was is in the repository: look at it with `mulligan doctor`"},
+		{is(repair.ErrMidway), exitMidway, "what was missing was made, or a part of it, and nothing was recorded: run it again, it does the rest"},
 		{isFinding, exitFindings, "the snapshot is damaged: `mulligan snapshots list` shows others"},
-		{is(repair.ErrBegun), exitMidway, "what was written stays, and the journal in `repairs` has it: `mulligan doctor` shows what there is, and `mulligan repair` goes on from there"},
 		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
 		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
 		{is(repair.ErrRefused), exitFindings, "nothing was written; `mulligan doctor` shows the evidence"},
-		{is(repair.ErrUnmended), exitMidway, "the ledger was written, and a copy of it as it was is in the repository: look at it with `mulligan doctor`"},
 		{is(migration.ErrHeld), exitLocked, "a run of the migration tool is going on: wait for it; nothing was written"},
 		{is(doctor.ErrMoved), exitFailed, "something migrated meanwhile, or a migration reached outside of its scratch database: run it again when nothing else does"},
 		{is(doctor.ErrOutside), exitFailed, "name a server of its own for the replay with `shadow:` or --shadow; nothing was run"},
@@ -154,7 +154,7 @@ func classify(err error) (code int, hints []string) {
 	if errors.As(err, &stopped) {
 		return stopped.classify(code, hints)
 	}
-	if errors.Is(err, context.Canceled) && errors.Is(err, repair.ErrBegun) {
+	if errors.Is(err, context.Canceled) && code == exitMidway {
 		return exitInterrupted, hints
 	}
 	if errors.Is(err, context.Canceled) {

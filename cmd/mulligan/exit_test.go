@@ -20,9 +20,9 @@ func TestBegunRepair(t *testing.T) {
 		{context.Canceled, exitInterrupted}, {errors.New("the server went away"), exitMidway},
 		{repair.ErrRefused, exitMidway}, {migration.ErrHeld, exitMidway},
 	} {
-		code, hints := classify(fmt.Errorf("%w: %w", repair.ErrBegun, c.cause))
+		code, hints := classify(fmt.Errorf("%w: %w", repair.ErrMidway, c.cause))
 		said := strings.Join(hints, "; ")
-		if code != c.code || !strings.Contains(said, "what was written stays") || strings.Contains(said, "nothing was") || strings.Contains(said, "as it was") {
+		if code != c.code || !strings.Contains(said, "run it again") || strings.Contains(said, "nothing was changed") || strings.Contains(said, "as it was") {
 			t.Errorf("%v: exit code %d, want %d; hints: %s", c.cause, code, c.code, said)
 		}
 	}

@@ -80,15 +80,19 @@ func (r *running) on(fits *regexp.Regexp, do func()) {
 	r.at = append(r.at, watch)
 }
 
-// each calls do for every line of stderr that comes from now on and fits.
+// each calls do for every line of stderr that fits, those already there included.
 func (r *running) each(fits *regexp.Regexp, do func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.at = append(r.at, func(line string) {
+	watch := func(line string) {
 		if fits.MatchString(line) {
 			do()
 		}
-	})
+	}
+	for _, line := range r.lines {
+		watch(line)
+	}
+	r.at = append(r.at, watch)
 }
 
 // signalAt sends a signal when a line of stderr fits.

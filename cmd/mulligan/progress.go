@@ -158,6 +158,9 @@ func summary(stage string, proof json.RawMessage) string {
 		Database    string
 		SetAside    string `json:"set_aside"`
 		Position    string
+		Recorded    string
+		Match       string
+		Problems    int64
 		How         string
 		Replayed    int64
 		Pending     int64
@@ -177,7 +180,11 @@ func summary(stage string, proof json.RawMessage) string {
 	}
 	switch stage {
 	case "preflight":
-		return fmt.Sprintf("%s, %s on disk", p.Tool, plural(int64(p.Migrations), "migration"))
+		text := fmt.Sprintf("%s, %s on disk", p.Tool, plural(int64(p.Migrations), "migration"))
+		if p.Match != "" {
+			text += fmt.Sprintf("; doctor: the schema is at %s, the ledger at %s, %s", orNone(p.Position), orNone(p.Recorded), plural(p.Problems, "problem"))
+		}
+		return text
 	case "backup":
 		return noted(fmt.Sprintf("snapshot %s: %s tables, %s", p.Snapshot, p.Tables, plural(p.Rows, "row")), p.Note)
 	case "verify":

@@ -115,7 +115,7 @@ func fileTools() []migration.FileTool {
 	return []migration.FileTool{
 		golangmigrate.FileTool(), goose.FileTool(), dbmate.FileTool(), flyway.FileTool(), prisma.FileTool(), drizzle.FileTool(),
 		sqlmigrate.FileTool(), tern.FileTool(), atlas.FileTool(), diesel.FileTool(), rails.FileTool(), alembic.FileTool(),
-		django.FileTool(), liquibase.FileTool(), laravel.FileTool(), ecto.FileTool(),
+		django.FileTool(), liquibase.FileTool(), laravel.FileTool(), ecto.FileTool(), typeorm.FileTool(),
 	}
 }
 

@@ -60,8 +60,11 @@ type answer struct {
 
 // source is what the DataSource says of itself.
 type source struct {
-	Table  string `json:"table"`
-	Schema string `json:"schema"`
+	Table         string `json:"table"`
+	Schema        string `json:"schema"`
+	Synchronize   bool   `json:"synchronize"`
+	DropSchema    bool   `json:"dropSchema"`
+	MigrationsRun bool   `json:"migrationsRun"`
 }
 
 type step struct {

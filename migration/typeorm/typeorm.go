@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"mulligan/engine"
 	"mulligan/migration"
@@ -45,8 +46,8 @@ func New(o Options) *migration.Tool {
 	if o.Table == (schema.Name{}) {
 		o.Table.Table = DefaultTable
 	}
-	app := &app{o}
-	return &migration.Tool{Name: "typeorm", Source: app, Ledger: ledger(o.Table), Runner: app, Late: migration.LateRuns}
+	app := &app{o: o}
+	return &migration.Tool{Name: "typeorm", Source: app, Ledger: ledger(o.Table), Runner: app, Late: migration.LateRuns, Notes: app.notes}
 }
 
 // ledger keeps a row for each migration; its name alone says which.
@@ -110,7 +111,10 @@ var _ interface {
 } = (*app)(nil)
 
 // app is an application: it lists its migrations and runs them.
-type app struct{ o Options }
+type app struct {
+	o        Options
+	settings atomic.Pointer[source] // what the DataSource said of itself when it was last asked; nil = it was not
+}
 
 var _ migration.Stepper = (*app)(nil)
 
@@ -134,6 +138,7 @@ func (a *app) Migrations(ctx context.Context) ([]migration.Migration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the migrations of %s: %w", a.o.DataSource, err)
 	}
+	a.settings.Store(config)
 	if err := a.checkTable(config); err != nil {
 		return nil, err
 	}
@@ -141,6 +146,25 @@ func (a *app) Migrations(ctx context.Context) ([]migration.Migration, error) {
 		return nil, fmt.Errorf("%w: 0 migration files found by %s: its \"migrations\" option must match the compiled files", migration.ErrNone, a.o.DataSource)
 	}
 	return list, a.locate(list)
+}
+
+// notes warns of settings with which TypeORM changes tables, or drops them, by itself.
+func (a *app) notes() []string {
+	s := a.settings.Load()
+	if s == nil {
+		return nil
+	}
+	var list []string
+	if s.Synchronize {
+		list = append(list, "the application's DataSource has synchronize: true: it changes tables at each start, and records nothing in the ledger")
+	}
+	if s.DropSchema {
+		list = append(list, "the application's DataSource has dropSchema: true: it empties the database at each start")
+	}
+	if s.MigrationsRun {
+		list = append(list, "the application's DataSource has migrationsRun: true: each process that starts runs the migrations, and nothing keeps two apart")
+	}
+	return list
 }
 
 // checkTable refuses to look at another ledger than the application writes.
