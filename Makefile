@@ -4,7 +4,7 @@ GO       ?= go
 FUZZTIME ?= 3000x
 SHELL    := bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: build demo test install-test-servers check lint cover fuzz bench
+.PHONY: build demo test test-atlas install-test-servers check lint cover fuzz bench
 stamp   := $(shell git describe --tags --always --dirty 2>/dev/null)
 fast    := ./schema ./journal ./store/... ./config ./internal/child ./engine ./snapshot ./pipeline ./migration ./internal/layers ./internal/testreport
 report   = $(GO) run ./internal/testreport
@@ -18,6 +18,9 @@ demo: build
 test: install-test-servers
 	$(GO) test -json ./... | $(report)
 
+test-atlas: install-test-servers
+	$(GO) test -count=1 -tags atlas ./migration/atlas
+
 install-test-servers:
 	scripts/install-test-servers
 
@@ -27,6 +30,7 @@ check: lint
 lint:
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path '*/node_modules/*')); [ -z "$$bad" ] || { echo "not gofmt-ed: $$bad"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags atlas ./migration/atlas
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 
 cover: install-test-servers

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"go/ast"
+	"go/build/constraint"
 	"go/parser"
 	"go/token"
 	"os"
@@ -134,6 +135,9 @@ func ledgerRow(t *testing.T, name string, pins map[string][]string) string {
 			cells[7] = "the system's package"
 		}
 		cells[7] += ": " + engineNames(tests.engines(real...))
+		if !slices.ContainsFunc(real, func(name string) bool { return !tests[name].onDemand }) {
+			cells[7] += ", on demand"
+		}
 	}
 	return "| " + strings.Join(cells, " | ") + " |\n"
 }
@@ -158,7 +162,13 @@ func readManual(t *testing.T, name string) string {
 }
 
 // testCode is the functions of a package's tests.
-type testCode map[string]*ast.FuncDecl
+type testCode map[string]testFunc
+
+// testFunc is a function of tests. What is on demand needs a build tag.
+type testFunc struct {
+	*ast.FuncDecl
+	onDemand bool
+}
 
 func packageTests(t *testing.T, folder string) testCode {
 	t.Helper()
@@ -168,20 +178,21 @@ func packageTests(t *testing.T, folder string) testCode {
 	}
 	code := testCode{}
 	for _, name := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
+		tagged := slices.ContainsFunc(f.Comments, func(c *ast.CommentGroup) bool { return constraint.IsGoBuild(c.List[0].Text) })
 		for _, d := range f.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
-				code[fn.Name.Name] = fn
+				code[fn.Name.Name] = testFunc{fn, tagged}
 			}
 		}
 	}
 	return code
 }
 
-func (c testCode) has(name string) bool { return c[name] != nil }
+func (c testCode) has(name string) bool { return c[name].FuncDecl != nil }
 
 // named are the functions whose names begin so.
 func (c testCode) named(prefix string) []string {
@@ -196,10 +207,10 @@ func (c testCode) named(prefix string) []string {
 
 // oneNumber tells whether the conformance suite is told of a ledger that marks what comes before, too.
 func (c testCode) oneNumber() (is bool) {
-	if c["TestLedger"] == nil {
+	if !c.has("TestLedger") {
 		return false
 	}
-	ast.Inspect(c["TestLedger"], func(n ast.Node) bool {
+	ast.Inspect(c["TestLedger"].FuncDecl, func(n ast.Node) bool {
 		if pair, ok := n.(*ast.KeyValueExpr); ok {
 			key, _ := pair.Key.(*ast.Ident)
 			value, _ := pair.Value.(*ast.Ident)
@@ -215,11 +226,11 @@ func (c testCode) engines(tests ...string) map[string]bool {
 	found, seen := map[string]bool{}, map[string]bool{}
 	var visit func(name string)
 	visit = func(name string) {
-		if seen[name] || c[name] == nil {
+		if seen[name] || !c.has(name) {
 			return
 		}
 		seen[name] = true
-		ast.Inspect(c[name], func(n ast.Node) bool {
+		ast.Inspect(c[name].FuncDecl, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
 				if p, ok := n.X.(*ast.Ident); ok && p.Name == "testengine" {
@@ -241,7 +252,7 @@ func (c testCode) engines(tests ...string) map[string]bool {
 func engineNames(found map[string]bool) string {
 	var list []string
 	for _, e := range []struct{ name, shown string }{{"SQLite", "SQLite"}, {"Postgres", "PostgreSQL"}, {"MariaDB", "MariaDB"}, {"MySQL", "MySQL"}} {
-		if found["Each"] || found[e.name] {
+		if found["Each"] || found[e.name] || found["Servers"] && e.name != "SQLite" {
 			list = append(list, e.shown)
 		}
 	}
@@ -303,18 +314,25 @@ func TestLedgersManualSees(t *testing.T) {
 func TestLedger(t *T) { test(Config{OneNumber: true}); some(t) }
 func TestRealRow(t *T) { testengine.Each(t, nil) }
 func TestReplay(t *T) { servers(t) }
+func TestMore(t *T) { testengine.Servers(t, nil) }
 func servers(t *T) { testengine.Postgres(t); testengine.MySQL(t) }
 func some(t *T) { some(t); testengine.SQLite(t) }
 `
 	if err := os.WriteFile(filepath.Join(dir, "x_test.go"), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "y_test.go"), []byte("//go:build x\n\npackage x\nfunc TestRealMore() {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := packageTests(t, dir)
+	if !tests["TestRealMore"].onDemand || tests["TestRealRow"].onDemand {
+		t.Error("what has a build tag is on demand, and nothing else")
+	}
 	got := []string{
 		engineNames(tests.engines("TestLedger")), engineNames(tests.engines(tests.named("TestReal")...)), engineNames(tests.engines("TestReplay")),
-		engineNames(tests.engines("TestMasked")), strconv.FormatBool(tests.oneNumber()), strconv.FormatBool(tests.has("TestMasked")),
+		engineNames(tests.engines("TestMasked")), engineNames(tests.engines("TestMore")), strconv.FormatBool(tests.oneNumber()), strconv.FormatBool(tests.has("TestMasked")),
 	}
-	want := []string{"SQLite", "all four engines", "PostgreSQL, MySQL", "", "true", "false"}
+	want := []string{"SQLite", "all four engines", "PostgreSQL, MySQL", "", "PostgreSQL, MariaDB, MySQL", "true", "false"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

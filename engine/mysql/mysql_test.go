@@ -36,6 +36,7 @@ func connectTo(t testing.TB, address string) engine.Server {
 
 func TestConformance(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
+		t.Parallel() // each has its own server
 		var last atomic.Int64
 		enginetest.Test(t, enginetest.Config{
 			Connect: func(t testing.TB) engine.Server { return connectTo(t, server.URL("")) },

@@ -38,6 +38,12 @@ type Open func(t testing.TB) Database
 func Each(t *testing.T, test func(t *testing.T, open Open)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) { test(t, SQLite) })
+	Servers(t, test)
+}
+
+// Servers runs a test on every engine that has a server, as sub-tests named after them.
+func Servers(t *testing.T, test func(t *testing.T, open Open)) {
+	t.Helper()
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Postgres) })
 	t.Run("MariaDB", func(t *testing.T) { test(t, MariaDB) })
 	t.Run("MySQL", func(t *testing.T) { test(t, MySQL) })

@@ -83,19 +83,34 @@ func code(app string) migrationtest.Code {
 
 func TestMasked(t *testing.T) {
 	app := application(t)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) { code(app).Masked(t, open) })
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) { code(app).Masked(t, open) })
 }
 
 func TestSteps(t *testing.T) {
 	app := application(t)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) { code(app).Steps(t, open) })
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) { code(app).Steps(t, open) })
 }
 
 func TestReal(t *testing.T) {
 	app := application(t)
 	c := code(app)
 	c.Volatile = []string{"id", "migration_time"}
-	testengine.Each(t, func(t *testing.T, open testengine.Open) { c.Real(t, open) })
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) { c.Real(t, open) })
+}
+
+// TestRecorded: what knex 3.3.0 left in SQLite by migrate:latest, twice. Its time is a number of milliseconds.
+func TestRecorded(t *testing.T) {
+	files := []migration.Migration{{ID: "20240101000000_t1.js"}, {ID: "20240102000000_t2.js"}}
+	db := migrationtest.Recorded(t, knex.New("", schema.Name{}).Ledger, files, []string{
+		"CREATE TABLE `knex_migrations` (`id` integer not null primary key autoincrement, `name` varchar(255), `batch` integer, `migration_time` datetime)",
+		"CREATE TABLE `knex_migrations_lock` (`index` integer not null primary key autoincrement, `is_locked` integer)",
+		"INSERT INTO knex_migrations VALUES (1, '20240101000000_t1.js', 1, 1795636221189), (2, '20240102000000_t2.js', 2, 1795636221190)",
+		"INSERT INTO knex_migrations_lock VALUES (1, 0)",
+	}, "id", "migration_time")
+	var kinds string
+	if err := db.QueryRowContext(t.Context(), "SELECT group_concat(typeof(migration_time)) FROM knex_migrations").Scan(&kinds); err != nil || kinds != "integer,integer" {
+		t.Errorf("the times are %q, %v", kinds, err)
+	}
 }
 
 // TestRealList: after a mark knex's own list calls it completed, and the time is that of the mark.
@@ -104,7 +119,7 @@ func TestRealList(t *testing.T) {
 	name, text := code(app).File(1)
 	other, second := code(app).File(2)
 	dir := migrationtest.Write(t, name, text, other, second)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		t.Parallel()
 		db, tool := open(t), knex.New(dir, schema.Name{})
 		files, err := tool.Source.Migrations(t.Context())
@@ -135,7 +150,7 @@ func TestRealLock(t *testing.T) {
 	app := application(t)
 	name, text := code(app).File(1)
 	dir := migrationtest.Write(t, name, text)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		t.Parallel()
 		db, tool := open(t), knex.New(dir, schema.Name{})
 		tool.Runner = program(t, app, dir, "migrate:latest")

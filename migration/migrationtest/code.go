@@ -18,14 +18,14 @@ import (
 )
 
 // Application makes a folder with the tools of npm's whose migrations are code, and the drivers that they use. npm's
-// registry is asked the first time only: the packages stay in the cache folder of the test servers, as does sqlite3,
-// which is compiled where its finished binary cannot be had.
+// registry is asked the first time only: the packages stay in the cache folder of the test servers. There is none for
+// SQLite, whose driver would have to be compiled: what the tools leave there is recorded, see [Recorded].
 func Application(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	text, err := json.Marshal(map[string]any{"name": "code-migrations", "private": true, "dependencies": map[string]string{
 		"knex": "3.3.0", "sequelize": "6.37.7", "sequelize-cli": "6.6.5",
-		"pg": "8.23.1", "mysql2": "3.24.6", "mariadb": "3.4.5", "sqlite3": "5.1.7",
+		"pg": "8.23.1", "mysql2": "3.24.6", "mariadb": "3.4.5",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +103,22 @@ func (c Code) Real(t *testing.T, open testengine.Open) {
 	if made := tables(t, ours); len(made) != 0 {
 		t.Errorf("after all were marked the tool made %v", made)
 	}
+}
+
+// Recorded compares with what a tool once left behind in SQLite, as statements: the ledger's tables, and the row of
+// the last of files, which are all in it. It returns the database, with that row as we write it.
+func Recorded(t testing.TB, l migration.Ledger, files []migration.Migration, statements []string, volatile ...string) testengine.Database {
+	t.Helper()
+	theirs, ours := testengine.SQLite(t), testengine.SQLite(t)
+	theirs.Exec(t, statements...)
+	if err := l.Create(t.Context(), ours); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(ledgerTables(t, theirs, l), ledgerTables(t, ours, l)); diff != "" {
+		t.Errorf("the ledger's tables (-the tool's +ours):\n%s", diff)
+	}
+	SameRow(t, theirs, l, files[len(files)-1], files, volatile...)
+	return theirs
 }
 
 // Masked stops the tool where it cannot stop by itself, and ends in what it leaves when it runs at once.

@@ -73,7 +73,7 @@ func packages(t testing.TB, dir, name string) string {
 	for _, name := range []string{"package.json", ".npmrc"} {
 		copyFile(t, filepath.Join(dir, name), filepath.Join(home, name))
 	}
-	npm := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund")
+	npm := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts")
 	npm.Dir = home
 	if out, err := npm.CombinedOutput(); err != nil {
 		t.Fatalf("npm install (Node with npm comes with sudo scripts/install-test-servers): %v\n%s", err, out)

@@ -79,12 +79,30 @@ func code(app string) migrationtest.Code {
 
 func TestReal(t *testing.T) {
 	app := application(t)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) { code(app).Real(t, open) })
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) { code(app).Real(t, open) })
 }
 
 func TestMasked(t *testing.T) {
 	app := application(t)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) { code(app).Masked(t, open) })
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) { code(app).Masked(t, open) })
+}
+
+// TestRecorded: what Sequelize 6.37.7 left in SQLite, and what it made of that by db:migrate:schema:timestamps:add.
+func TestRecorded(t *testing.T) {
+	l := sequelize.New("", schema.Name{}).Ledger
+	files := []migration.Migration{{ID: "20240101000000-t1.js"}, {ID: "20240102000000-t2.js"}}
+	migrationtest.Recorded(t, l, files, []string{
+		"CREATE TABLE `SequelizeMeta` (`name` VARCHAR(255) NOT NULL UNIQUE PRIMARY KEY)",
+		"INSERT INTO SequelizeMeta VALUES ('20240101000000-t1.js'), ('20240102000000-t2.js')",
+	})
+	db, row := testengine.SQLite(t), "'2026-11-25 19:51:17.092 +00:00', '2026-11-25 19:51:17.092 +00:00')"
+	db.Exec(t, "CREATE TABLE `SequelizeMeta` (`name` VARCHAR(255) NOT NULL UNIQUE PRIMARY KEY, `createdAt` DATETIME NOT NULL, `updatedAt` DATETIME NOT NULL)",
+		"INSERT INTO SequelizeMeta VALUES ('20240101000000-t1.js', "+row+", ('20240102000000-t2.js', "+row)
+	migrationtest.SameRow(t, db, l, files[1], files, "createdAt", "updatedAt")
+	var kinds string
+	if err := db.QueryRowContext(t.Context(), "SELECT group_concat(typeof(createdAt) || ' ' || typeof(updatedAt)) FROM SequelizeMeta").Scan(&kinds); err != nil || kinds != "text text,text text" {
+		t.Errorf("the times are %q, %v", kinds, err)
+	}
 }
 
 // TestRealStatus: after a mark Sequelize's own status calls it up, in a ledger with times and in one without.
@@ -93,7 +111,7 @@ func TestRealStatus(t *testing.T) {
 	name, text := code(app).File(1)
 	other, second := code(app).File(2)
 	dir := migrationtest.Write(t, name, text, other, second)
-	testengine.Each(t, func(t *testing.T, open testengine.Open) {
+	testengine.Servers(t, func(t *testing.T, open testengine.Open) {
 		t.Parallel()
 		db, tool := open(t), sequelize.New(dir, schema.Name{})
 		files, err := tool.Source.Migrations(t.Context())
@@ -146,7 +164,6 @@ func TestRealTimes(t *testing.T) {
 			t.Errorf("after the record was written anew Sequelize did something:\n%s", log)
 		}
 	}
-	t.Run("SQLite", func(t *testing.T) { times(t, testengine.SQLite) })
 	t.Run("PostgreSQL", func(t *testing.T) { times(t, testengine.Postgres) })
 	t.Run("MySQL", func(t *testing.T) { times(t, testengine.MySQL) })
 }

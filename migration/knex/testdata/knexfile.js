@@ -1,6 +1,6 @@
 'use strict'
 const url = new URL(process.env.DATABASE_URL)
-const client = { 'postgres:': 'pg', 'mysql:': 'mysql2', 'mariadb:': 'mysql2', 'sqlite:': 'sqlite3' }[url.protocol]
+const client = { 'postgres:': 'pg', 'mysql:': 'mysql2', 'mariadb:': 'mysql2' }[url.protocol]
 const server = {
   host: url.hostname,
   port: url.port,
@@ -11,7 +11,6 @@ const server = {
 
 module.exports = {
   client,
-  connection: client === 'sqlite3' ? { filename: url.pathname } : server,
-  useNullAsDefault: true,
+  connection: server,
   migrations: { directory: process.env.MIGRATIONS },
 }

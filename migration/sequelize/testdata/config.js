@@ -1,10 +1,9 @@
 'use strict'
 const url = new URL(process.env.DATABASE_URL)
-const dialect = { 'postgres:': 'postgres', 'mysql:': 'mysql', 'mariadb:': 'mariadb', 'sqlite:': 'sqlite' }[url.protocol]
+const dialect = { 'postgres:': 'postgres', 'mysql:': 'mysql', 'mariadb:': 'mariadb' }[url.protocol]
 
 module.exports = {
   dialect,
-  storage: dialect === 'sqlite' ? url.pathname : undefined,
   host: url.hostname,
   port: url.port,
   username: decodeURIComponent(url.username),
