@@ -24,8 +24,15 @@ type Config struct {
 	Renamed   bool                                     // the ledger is known by its columns under any name
 }
 
-// Test runs the suite: what [migration.Ledger] promises, on a real database.
+// Test runs the suite: what [migration.Ledger] promises, on a real database, which is emptied between the tests. It may
+// run beside other tests.
 func Test(t *testing.T, c Config) {
+	t.Parallel()
+	db := c.Open(t)
+	c.Open = func(t testing.TB) engine.DB {
+		empty(t, db)
+		return db
+	}
 	tests := []struct {
 		name string
 		run  func(t *testing.T, c Config)
@@ -42,6 +49,20 @@ func Test(t *testing.T, c Config) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.run(t, c) })
+	}
+}
+
+// empty drops all tables of a database.
+func empty(t testing.TB, db engine.DB) {
+	t.Helper()
+	s, err := db.Inspect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.Tables {
+		if _, err := db.ExecContext(t.Context(), "DROP TABLE "+db.Family().Table(s.Tables[i].Name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
