@@ -16,7 +16,7 @@ demo: build
 	bin/mulligan demo
 
 test: install-test-servers
-	$(GO) test -json ./... | $(report)
+	$(GO) test -timeout=30m -json ./... | $(report)
 
 test-atlas: install-test-servers
 	$(GO) test -count=1 -tags atlas ./migration/atlas

@@ -28,7 +28,7 @@ func calls(t testing.TB, strategy restore.Strategy) []string {
 // eachCall runs a test with a fault at calls of a run, of each mode: at those that move databases, and at one in
 // MULLIGAN_TEST_STRIDE of the others (1 = all; some minutes).
 func eachCall(t *testing.T, modes []mode, test func(t *testing.T, s *site, p *process, f *faults)) {
-	stride, err := strconv.Atoi(cmp.Or(os.Getenv("MULLIGAN_TEST_STRIDE"), "43"))
+	stride, err := strconv.Atoi(cmp.Or(os.Getenv("MULLIGAN_TEST_STRIDE"), "97"))
 	must(t, err)
 	for i, strategy := range strategies() {
 		list := calls(t, strategy)

@@ -55,7 +55,7 @@ func mysqlDriver(ctx context.Context) (*driver, error) {
 		return runTool(ctx, dir, nil, found.server, args...)
 	}
 	d.args = func(s *Server) []string {
-		// What only costs here: measured, a quarter of the server's work in tests. MariaDB has neither by default.
+		// What only costs here: measured, a tenth or more of the server's work in tests. MariaDB has neither by default.
 		return append(mysqlFamilyArgs(s), "--mysqlx=OFF", "--performance-schema=OFF", "--innodb-log-writer-threads=OFF")
 	}
 	return d, nil
