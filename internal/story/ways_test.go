@@ -68,7 +68,8 @@ const gate = `'use strict'
 const fs = require('node:fs')
 module.exports = async () => {
   const file = process.env.STORY_GATE
-  if (!file) return
+  // The doctor's replay, in preflight, goes by.
+  if (!file || /__mulligan_d[0-9a-f]{6}(\?|$)/.test(process.env.DATABASE_URL)) return
   fs.writeFileSync(file + '.pid', String(process.pid))
   fs.renameSync(file + '.pid', file + '.reached')
   while (!fs.existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 20))
