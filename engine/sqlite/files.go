@@ -40,7 +40,10 @@ func (s *Server) stat(ctx context.Context, name string) (*engine.Info, error) {
 	if wal, err := os.Stat(name + "-wal"); err == nil {
 		out.Bytes += wal.Size()
 	}
-	out.Properties, err = properties(ctx, name)
+	out.Properties, err = properties(ctx, name, url.Values{"mode": {"ro"}, "immutable": {"1"}})
+	if err != nil && !s.readOnly && torn(name, err) {
+		out.Properties, err = properties(ctx, name, url.Values{"mode": {"rw"}})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +51,18 @@ func (s *Server) stat(ctx context.Context, name string) (*engine.Info, error) {
 	return out, nil
 }
 
+// torn tells a file that a killed process has left half written: with its journal it is whole, and whoever opens it
+// for writing puts that back.
+func torn(name string, err error) bool {
+	journal, missing := os.Stat(name + "-journal")
+	c := code(err)
+	return (c == lib.SQLITE_CORRUPT || c == lib.SQLITE_NOTADB) && missing == nil && journal.Size() > 0
+}
+
 // properties reads what Create needs. SQLite itself reads the page: were the file opened and closed
 // beside it, the locks that this process has on it would be gone (fcntl(2), "Record locks").
-func properties(ctx context.Context, name string) (_ map[string]string, err error) {
-	db, err := open(uri(name, url.Values{"mode": {"ro"}, "immutable": {"1"}}))
+func properties(ctx context.Context, name string, options url.Values) (_ map[string]string, err error) {
+	db, err := open(uri(name, options))
 	if err != nil {
 		return nil, err
 	}
