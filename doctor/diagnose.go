@@ -35,6 +35,7 @@ func (x *examiner) diagnose() *Diagnosis {
 	x.drift(d, real, cosmetic)
 	x.accessDrift(d)
 	d.Effective = x.effective(d)
+	d.Warnings = append(d.Warnings, x.warnings...)
 	d.findings()
 	return d
 }
@@ -215,11 +216,11 @@ func (x *examiner) data(i int) []DataStatement {
 	}
 	m := x.c.Files[i]
 	if m.Path == "" {
-		return nil
+		return []DataStatement{{Text: "its file is not known, so nobody can tell what it does to rows"}}
 	}
 	file, err := migration.ReadFile(m.Path)
 	if err != nil {
-		return nil // it was read when it was listed
+		return []DataStatement{{Text: "its file cannot be read any more: " + err.Error()}}
 	}
 	lines := strings.Split(file.Text, "\n")
 	for _, n := range migration.DataInCode(file.Text) {
@@ -242,8 +243,9 @@ func (x *examiner) complete(e *Examined, i int) {
 		}
 	}
 	list, err := completer.Complete(changes)
-	if err != nil {
-		return // what is missing is listed all the same
+	if err != nil { // what is missing is listed all the same
+		x.warnings = append(x.warnings, fmt.Sprintf("what migration %s lacks cannot be written as statements: %v", e.ID, err))
+		return
 	}
 	for _, s := range list {
 		e.Complete = append(e.Complete, Completion{SQL: s.SQL, Adds: s.Adds})

@@ -142,6 +142,7 @@ type examiner struct {
 	in       []bool // the migrations that the schema is taken to have
 	target   state  // the schema that they make
 	proven   bool   // target was replayed, and is no mere composition
+	warnings []string
 }
 
 // replay plays the migrations as often as it takes to explain the live schema: once where the ledger tells the truth.
