@@ -2,10 +2,7 @@ package migrationtest
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,20 +19,10 @@ import (
 // SQLite, whose driver would have to be compiled: what the tools leave there is recorded, see [Recorded].
 func Application(t testing.TB) string {
 	t.Helper()
-	dir := t.TempDir()
-	text, err := json.Marshal(map[string]any{"name": "code-migrations", "private": true, "dependencies": map[string]string{
+	return Modules(t, "code-migrations", map[string]string{
 		"knex": "3.3.0", "sequelize": "6.37.7", "sequelize-cli": "6.6.5",
 		"pg": "8.23.1", "mysql2": "3.24.6", "mariadb": "3.4.5",
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	writeFile(t, filepath.Join(dir, "package.json"), string(text))
-	writeFile(t, filepath.Join(dir, ".npmrc"), "audit=false\nfund=false\npackage-lock=false\n")
-	if err := os.Symlink(packages(t, dir, "code-migrations"), filepath.Join(dir, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	})
 }
 
 // Code is a tool whose migrations are code, with its real program.

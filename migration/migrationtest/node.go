@@ -1,7 +1,6 @@
 package migrationtest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,23 +20,31 @@ import (
 // name. Their install scripts are not run.
 func Modules(t testing.TB, name string, packages map[string]string, files ...string) string {
 	t.Helper()
-	cache, err := testdb.CacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	home, dir := filepath.Join(cache, "npm", name), t.TempDir()
+	dir := t.TempDir()
 	wanted, err := json.Marshal(map[string]any{"private": true, "dependencies": packages})
 	if err != nil {
 		t.Fatal(err)
 	}
-	installModules(t, home, string(wanted))
-	if err := os.Symlink(filepath.Join(home, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(dir, "package.json"), string(wanted))
+	linkModules(t, name, dir)
 	for _, f := range files {
 		copyFile(t, f, filepath.Join(dir, filepath.Base(f)))
 	}
 	return dir
+}
+
+// linkModules gives a folder the packages that its package.json names, installed once in a folder of the cache.
+func linkModules(t testing.TB, name, dir string) {
+	t.Helper()
+	cache, err := testdb.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := filepath.Join(cache, "npm", name)
+	installModules(t, home, readFile(t, filepath.Join(dir, "package.json")))
+	if err := os.Symlink(filepath.Join(home, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // installModules installs what a package.json names, once.
@@ -46,7 +53,7 @@ func installModules(t testing.TB, home, wanted string) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	lock := flock.New(filepath.Join(home, "lock"))
 	if ok, err := lock.TryLockContext(ctx, 50*time.Millisecond); !ok {
@@ -70,11 +77,5 @@ func installModules(t testing.TB, home, wanted string) {
 // Node runs a script in a folder, with entries "NAME=value" in its environment, and returns what it printed.
 func Node(t testing.TB, dir string, env []string, args ...string) (output string, err error) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "node", args...)
-	cmd.Dir = dir
-	cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TZ=UTC"}, env...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err = cmd.Run()
-	return out.String(), err
+	return RunIn(t, dir, env, "node", args...)
 }
