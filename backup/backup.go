@@ -198,7 +198,7 @@ func (b *job) describeLedger(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !slices.EqualFunc(b.ledger, again, func(x, y migration.Record) bool { return x.ID == y.ID && x.State == y.State }) {
+	if !migration.SameRecords(b.ledger, again) {
 		return fmt.Errorf("ledger %s: a migration ran: %w; run it again", tool.Ledger.Table(), ErrMoved)
 	}
 	l := &snapshot.Ledger{Tool: tool.Name, Table: b.table, Recorded: string(migration.Position(b.files, b.ledger))}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"mulligan/engine"
 	"mulligan/migration"
@@ -105,9 +104,8 @@ func (src *Source) Place(like *engine.Info) Place {
 	name := src.URL.Database()
 	sum := sha256.Sum256([]byte(src.Server.Traits().Identity + "\x00" + name))
 	p := Place{Server: src.Shadow, URL: src.ShadowURL, Like: like}
-	if p.Server == nil || p.Server.Traits().Identity == src.Server.Traits().Identity {
-		p.Own = p.Server == nil || src.ShadowURL.Host() == src.URL.Host()
-	}
+	// Whatever its url says, the same server is the live database's own; and an SQLite script reaches any file.
+	p.Own = p.Server == nil || p.Server.Traits().Identity == src.Server.Traits().Identity || p.Server.Traits().Family == engine.SQLite
 	if p.Server == nil {
 		p.Server, p.URL = src.Server, src.URL
 	} else {
@@ -133,7 +131,7 @@ func (src *Source) same(ctx context.Context, db engine.DB, c *Case) error {
 	if err != nil {
 		return err
 	}
-	if !slices.EqualFunc(c.Records, records, func(a, b migration.Record) bool { return a.ID == b.ID && a.State == b.State }) {
+	if !migration.SameRecords(c.Records, records) {
 		return fmt.Errorf("ledger %s: %w: a migration ran", src.Tool.Ledger.Table(), ErrMoved)
 	}
 	return nil

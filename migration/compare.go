@@ -74,6 +74,11 @@ func Position(files []Migration, records []Record) ID {
 	return last
 }
 
+// SameRecords tells whether two readings of a ledger name the same migrations, in the same states and order.
+func SameRecords(a, b []Record) bool {
+	return slices.EqualFunc(a, b, func(x, y Record) bool { return x.ID == y.ID && x.State == y.State })
+}
+
 // Index finds a migration in a list by its ID; -1 = it is not there.
 func Index(files []Migration, id ID) int {
 	for i, m := range files {

@@ -327,7 +327,7 @@ func (r *Run) transact(ctx context.Context, s engine.Session, j *journal.Journal
 	if err != nil {
 		return err
 	}
-	if !slices.EqualFunc(o.Before.Records(), now, func(a, b migration.Record) bool { return a.ID == b.ID && a.State == b.State }) {
+	if !migration.SameRecords(o.Before.Records(), now) {
 		return fmt.Errorf("ledger %s: %w: a migration ran", o.Ledger, doctor.ErrMoved)
 	}
 	writes, err := r.writes(ctx, s, o)
