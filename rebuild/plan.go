@@ -215,7 +215,7 @@ func (r *Run) Examine(ctx context.Context, p *Plan) error {
 	if err != nil {
 		return err
 	}
-	d, err := doctor.Examine(ctx, c, &doctor.Options{Output: r.Output, StepTimeout: r.StepTimeout, Progress: r.Replayed})
+	d, err := doctor.Examine(ctx, c, &doctor.Options{Output: r.Output, Progress: r.Replayed})
 	if errors.Is(err, doctor.ErrOutside) && r.Header.Strategy == restore.InPlace {
 		p.Warnings = append(p.Warnings, "migrations name their own database, so they cannot be replayed beside it: the position is the ledger's")
 		return nil
@@ -235,18 +235,19 @@ func (r *Run) Examine(ctx context.Context, p *Plan) error {
 		}
 		x.Position = p.Recorded // nothing better is known; whether the rows fit there is seen when they are to be loaded
 	}
-	if err := x.half(d); err != nil {
+	if err := x.half(d, c.Files); err != nil {
 		return err
 	}
 	p.Examined = x
 	return nil
 }
 
-// half moves the position to a half-applied migration, where the tables have columns of it: the rows that fill them have
-// no place before it.
-func (x *Examination) half(d *doctor.Diagnosis) error {
+// half moves the position on to a half-applied migration, where the tables have columns of it: the rows that fill them
+// have no place before it. It never moves it back: what comes after would run a second time on the rows.
+func (x *Examination) half(d *doctor.Diagnosis, files []migration.Migration) error {
 	for _, e := range d.Migrations {
-		if e.Verdict != doctor.HalfApplied || !slices.ContainsFunc(e.There, isPlace) {
+		beyond := migration.Index(files, e.ID) > migration.Index(files, x.Position)
+		if e.Verdict != doctor.HalfApplied || !beyond || !slices.ContainsFunc(e.There, isPlace) {
 			continue
 		}
 		if len(e.Data) > 0 {

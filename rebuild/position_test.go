@@ -35,6 +35,10 @@ func TestPosition(t *testing.T) {
 	}{
 		{what: "the ledger is right", position: "004", want: "of "},
 		{what: "the ledger says less", change: ledger("002"), position: "004", want: "of "},
+		{
+			what: "one below it is there in part", position: "004", want: "of ",
+			change: statements(`DROP TRIGGER users_audit`, `DELETE FROM schema_migrations WHERE version = '002'`),
+		},
 		{what: "there is no record", change: ledger(), position: "004", want: "of "},
 		{what: "there is no ledger", change: statements(`DROP TABLE schema_migrations`), position: "004", want: "of "},
 		// What the ledger says more is not believed where the rows do not fit; nothing is lost either way.

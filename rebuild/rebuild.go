@@ -64,7 +64,6 @@ type Run struct {
 	Output      io.Writer
 	Progress    func(stage string, rows, bytes, total int64)
 	Replayed    func(id migration.ID, played int) // the doctor has replayed a migration
-	StepTimeout time.Duration                     // for each migration that the doctor replays; 0 = no limit
 	Notify      func(pipeline.Event)
 
 	build   *restore.Build

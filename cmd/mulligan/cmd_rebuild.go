@@ -174,8 +174,8 @@ func describeExamination(w io.Writer, p *rebuild.Plan) {
 	}
 	fmt.Fprintf(w, "  doctor      the rows belong to %s\n", orNone(string(x.Position)))
 	for _, f := range x.Findings {
-		if f.Kind == string(doctor.Unrecorded) || f.Kind == string(doctor.Unprovable) || f.Kind == doctor.KindDrift || f.Severity == doctor.Info {
-			continue // the position accounts for the first two, and drift is told below
+		if f.Kind == string(doctor.Unrecorded) || f.Kind == doctor.KindDrift || f.Severity == doctor.Info {
+			continue // the position accounts for the first, and drift is told below
 		}
 		fmt.Fprintf(w, "              %s %s: %s\n", f.Kind, f.Migration, f.Message)
 	}
