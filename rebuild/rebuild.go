@@ -163,6 +163,9 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	}
 	defer func() { _ = unlock() }() // the lock ends with the connection in any case
 	r.journal = j
+	if err := r.settle(ctx); err != nil {
+		return &Failure{Midway, ctx.Err() != nil, err}
+	}
 	stages := r.Stages()
 	err = pipeline.Run(ctx, j, stages, r.Notify)
 	if err == nil {
@@ -172,6 +175,12 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 		return r.failed(ctx, j, errors.Join(err, r.build.Close()))
 	}
 	return r.build.Close()
+}
+
+// settle ends what a killed process has left half renamed, before any name is looked at.
+func (r *Run) settle(ctx context.Context) error {
+	h := r.Header
+	return engine.Settle(ctx, r.Server, h.Database, h.Next, h.Aside)
 }
 
 // failed decides what becomes of a run that did not come to its end. An interrupted one is kept as it is,

@@ -23,7 +23,10 @@ func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err er
 	if err := j.Append(journal.KindStart, undoneStage, nil); err != nil {
 		return "", err
 	}
-	if kept, err = r.takeBack(ctx); err != nil {
+	if err = r.settle(ctx); err == nil {
+		kept, err = r.takeBack(ctx)
+	}
+	if err != nil {
 		return "", errors.Join(err, j.Append(journal.KindFailed, undoneStage, map[string]string{"error": err.Error()}))
 	}
 	return kept, j.Append(journal.KindEnd, undoneStage, map[string]string{"kept": kept})

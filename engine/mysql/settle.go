@@ -1,0 +1,55 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"mulligan/engine"
+)
+
+var _ engine.Settler = (*Server)(nil)
+
+// Settle ends renames of the databases that were killed, whatever their moves were: the journal has them.
+func (s *Server) Settle(ctx context.Context, names ...string) error {
+	holders, err := texts(ctx, s.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
+	if err != nil {
+		return fmt.Errorf("look for unfinished renames: %w", err)
+	}
+	for _, holder := range holders {
+		if err := s.settle(ctx, holder, names); err != nil {
+			return fmt.Errorf("end the rename whose journal is in %s: %w", holder, mapped(err))
+		}
+	}
+	return nil
+}
+
+// settle ends the rename whose journal is in a database, if it is of one of the names.
+func (s *Server) settle(ctx context.Context, holder string, names []string) error {
+	r := &renaming{server: s}
+	head, err := r.readHead(ctx, holder)
+	code := number(err)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && slices.Contains(names, holder):
+		return r.dropJournal(ctx, holder) // nothing had been begun
+	case errors.Is(err, sql.ErrNoRows), code == 1049, code == 1146:
+		return nil // another database's, which is being begun or came to its end
+	case err != nil:
+		return err
+	}
+	touches := func(m engine.Move) bool { return slices.Contains(names, m.From) || slices.Contains(names, m.To) }
+	if !slices.ContainsFunc(head.Moves, touches) {
+		return nil
+	}
+	r.moves = head.Moves
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	moved, err := r.resume(ctx)
+	if err != nil || !moved {
+		return err
+	}
+	return r.makeAll(ctx)
+}
