@@ -23,8 +23,8 @@ func shares() map[string]int {
 // journalLines is how many lines the journal of a rebuild has that nothing happens to.
 const journalLines = 25
 
-// TestKilled kills mulligan with SIGKILL at each line of its journal, some instants after it, and at random instants, and
-// lets another process end what it left.
+// TestKilled kills mulligan with SIGKILL at each line of its journal, some instants after it, at random instants, and while
+// databases change their names; and lets another process end what it left.
 func TestKilled(t *testing.T) {
 	for _, engine := range engines() {
 		t.Run(engine, func(t *testing.T) {
@@ -62,26 +62,19 @@ func instants() []time.Duration {
 	return []time.Duration{0, 100 * time.Microsecond, 300 * time.Microsecond, time.Millisecond, 3 * time.Millisecond, 8 * time.Millisecond, 25 * time.Millisecond}
 }
 
-// kill makes one trial: two in three at a line of the journal, in turn, the third at any instant.
+// The kinds of kills, in turn.
+const (
+	atAppend  = "kill -9 at a journal append"
+	atInstant = "kill -9 at any instant"
+	atRename  = "kill -9 while databases change names"
+)
+
+// kill makes one trial.
 func (b *bench) kill(t *testing.T, k int) {
-	fault, strategy := "kill -9 at a journal append", strategies()[k%2]
-	if k%3 == 2 {
-		fault = "kill -9 at any instant"
-	}
+	fault, strategy := []string{atAppend, atInstant, atAppend, atRename}[k%4], strategies()[k/4%2]
 	x := b.begin(t, fault, k)
 	c := x.site.start(t, "rebuild", "--yes", "--strategy", strategy)
-	var stop func()
-	if k%3 == 2 {
-		timer := time.AfterFunc(time.Duration(x.random.Int64N(int64(b.took*3/2))), c.kill)
-		stop = func() { timer.Stop() }
-	} else {
-		// A small set takes its lines at random, a large one has each in turn.
-		n := 1 + k/3*2 + k%3
-		if !made.settings.whole() {
-			n += x.random.IntN(journalLines)
-		}
-		stop = x.site.at(t, 1+n%journalLines, instants()[x.random.IntN(len(instants()))], c.kill)
-	}
+	stop := x.aim(fault, strategy, c.kill)
 	x.site.wait(c)
 	stop()
 	x.stage = stage(x.site.journal())
@@ -92,6 +85,26 @@ func (b *bench) kill(t *testing.T, k int) {
 	made.table.killed()
 	x.stopped(strategy)
 	x.finish(x.recover(strategy))
+}
+
+// aim lets a fault happen at the instant that is its kind's. The returned function ends the watch for it.
+func (x *trial) aim(fault, strategy string, do func()) (stop func()) {
+	took := int64(x.bench.took)
+	switch fault {
+	case atInstant:
+		timer := time.AfterFunc(time.Duration(x.random.Int64N(took*3/2)), do)
+		return func() { timer.Stop() }
+	case atRename:
+		// In place the old database is set aside in create, whose start is line 9; beside in swap, whose start is line 21.
+		n := map[string]int{"in-place": 9, "beside": 21}[strategy]
+		return x.site.at(x.t, n, time.Duration(x.random.Int64N(took/4)), do)
+	}
+	// A small set takes its lines at random, a large one has each in turn.
+	n := x.number / 2
+	if !made.settings.whole() {
+		n = x.random.IntN(journalLines)
+	}
+	return x.site.at(x.t, 1+n%journalLines, instants()[x.random.IntN(len(instants()))], do)
 }
 
 // at calls do once, some time after the n-th line of the site's first journal is there. The returned function ends
