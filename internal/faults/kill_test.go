@@ -33,8 +33,7 @@ func TestKilled(t *testing.T) {
 			if !made.settings.whole() {
 				trials = max(shares()[engine]/50, 3)
 			}
-			b := newBench(t, newLibrary(t, engine, sharedServer(t, engine)))
-			b.kills(t, trials)
+			benchOf(t, engine).kills(t, trials)
 		})
 	}
 }

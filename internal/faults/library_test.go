@@ -57,22 +57,8 @@ func newLibrary(t testing.TB, engine string, server *testdb.Server) *library {
 	return l
 }
 
-// newServer starts a server of the test's own, where the engine has one.
-func newServer(t testing.TB, engine string) *testdb.Server {
-	t.Helper()
-	switch engine {
-	case "postgres":
-		return testdb.NewPostgres(t)
-	case "mariadb":
-		return testdb.NewMariaDB(t)
-	case "mysql":
-		return testdb.NewMySQL(t)
-	}
-	return nil
-}
-
-// sharedServer is the engine's server of this test process.
-func sharedServer(t testing.TB, engine string) *testdb.Server {
+// serverOf is the engine's server of this test process; nil for SQLite.
+func serverOf(t testing.TB, engine string) *testdb.Server {
 	t.Helper()
 	switch engine {
 	case "postgres":

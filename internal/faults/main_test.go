@@ -19,6 +19,7 @@ var made struct {
 	mulligan func() (string, error) // path of the program, built from this tree
 	root     string                 // the folder of all trials
 	table    table
+	benches  benches
 	settings settings
 }
 
@@ -104,6 +105,8 @@ func (s settings) whole() bool { return s.trials > 0 }
 
 // wants tells whether a trial is to be made: all are, unless one is named.
 func (s settings) wants(trial string) bool { return s.only == "" || s.only == trial }
+
+func decimal(k int) string { return strconv.Itoa(k) }
 
 // seedOf is the second half of a trial's random seed.
 func seedOf(words ...any) uint64 {

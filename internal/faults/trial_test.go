@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -18,6 +19,41 @@ type bench struct {
 	truth truth
 	took  time.Duration // a rebuild that nothing happens to
 	back  time.Duration // its undo
+}
+
+// benches are made once for each engine, and used by one test after the other: a test may kill the server of its bench.
+type benches struct {
+	mu    sync.Mutex // guards one
+	one   map[string]*bench
+	locks map[string]*sync.Mutex // guards the making of each
+}
+
+// benchOf is the engine's bench.
+func benchOf(t testing.TB, engine string) *bench {
+	t.Helper()
+	all := &made.benches
+	all.mu.Lock()
+	if all.one == nil {
+		all.one, all.locks = map[string]*bench{}, map[string]*sync.Mutex{}
+	}
+	if all.locks[engine] == nil {
+		all.locks[engine] = &sync.Mutex{}
+	}
+	lock := all.locks[engine]
+	all.mu.Unlock()
+	lock.Lock()
+	defer lock.Unlock()
+	all.mu.Lock()
+	b := all.one[engine]
+	all.mu.Unlock()
+	if b != nil {
+		return b
+	}
+	b = newBench(t, newLibrary(t, engine, serverOf(t, engine)))
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.one[engine] = b
+	return b
 }
 
 // newBench makes a bench, and proves that a rebuild and its undo do what they should where no fault is.
