@@ -13,29 +13,43 @@ import (
 var _ engine.Settler = (*Server)(nil)
 
 // Settle ends renames of the databases that were killed, whatever their moves were: the journal has them.
+//
+// The server ends a statement whose client was killed, so a journal that is found may move while it is looked at. Then
+// it is looked for again.
 func (s *Server) Settle(ctx context.Context, names ...string) error {
-	holders, err := texts(ctx, s.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
-	if err != nil {
-		return fmt.Errorf("look for unfinished renames: %w", err)
-	}
-	for _, holder := range holders {
-		if err := s.settle(ctx, holder, names); err != nil {
-			return fmt.Errorf("end the rename whose journal is in %s: %w", holder, mapped(err))
+	for {
+		holders, err := texts(ctx, s.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
+		if err != nil {
+			return fmt.Errorf("look for unfinished renames: %w", err)
+		}
+		moved := false
+		for _, holder := range holders {
+			switch err := s.settle(ctx, holder, names); {
+			case isGone(err) && slices.Contains(names, holder):
+				moved = true
+			case isGone(err): // another database's, which came to its end meanwhile
+			case err != nil:
+				return fmt.Errorf("end the rename whose journal is in %s: %w", holder, mapped(err))
+			}
+		}
+		if !moved {
+			return nil
 		}
 	}
-	return nil
 }
+
+// isGone tells that a table or a database is not there.
+func isGone(err error) bool { return number(err) == 1146 || number(err) == 1049 }
 
 // settle ends the rename whose journal is in a database, if it is of one of the names.
 func (s *Server) settle(ctx context.Context, holder string, names []string) error {
 	r := &renaming{server: s}
 	head, err := r.readHead(ctx, holder)
-	code := number(err)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && slices.Contains(names, holder):
 		return r.dropJournal(ctx, holder) // nothing had been begun
-	case errors.Is(err, sql.ErrNoRows), code == 1049, code == 1146:
-		return nil // another database's, which is being begun or came to its end
+	case errors.Is(err, sql.ErrNoRows):
+		return nil // another database's, which is being begun
 	case err != nil:
 		return err
 	}
