@@ -1,7 +1,7 @@
 package faults
 
 import (
-	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,11 +42,14 @@ func (x *trial) stageOf(k int) string {
 	return list[k%len(list)]
 }
 
-// hit waits until the run is in a stage, or has ended, and lets a fault happen there: in this goroutine, since a fault
-// may fail the test. It waits for the run's end and tells whether the fault came before.
+// hit waits until the run is in a stage, or has ended, and lets a fault happen there: the run is stopped at that instant,
+// and goes on when the fault is done. It waits for the run's end, and tells whether the fault came before.
 func (x *trial) hit(stage string, c *command, do func()) bool {
 	reached, ended := make(chan struct{}), make(chan struct{})
-	stop := x.site.at(x.t, startLines()[stage], time.Duration(x.random.Int64N(int64(x.bench.took/8))), sync.OnceFunc(func() { close(reached) }))
+	stop := x.site.at(x.t, startLines()[stage], time.Duration(x.random.Int64N(int64(x.bench.took/8))), func() {
+		_ = c.cmd.Process.Signal(syscall.SIGSTOP) // it may have ended
+		close(reached)
+	})
 	go func() {
 		x.site.wait(c)
 		close(ended)
@@ -55,6 +58,7 @@ func (x *trial) hit(stage string, c *command, do func()) bool {
 	select {
 	case <-reached:
 		do()
+		_ = c.cmd.Process.Signal(syscall.SIGCONT) // it may have ended
 		hit = true
 	case <-ended:
 	}
