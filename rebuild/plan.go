@@ -25,6 +25,7 @@ var (
 	ErrStrategy = errors.New("the strategy cannot be taken here")
 	ErrNoRows   = errors.New("the snapshot carries nothing but a ledger")
 	ErrUndone   = errors.New("the run was undone: begin a new one")
+	ErrUndoing  = errors.New("an undo of the run was begun: nothing but an undo goes on from there")
 )
 
 // Plan is what a run would do. Making one changes nothing.

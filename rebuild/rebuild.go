@@ -152,10 +152,14 @@ func (r *Run) prepare() {
 }
 
 // Execute runs what is still to do. It holds a lock inside the server, so that no second run works on the
-// database. Errors: [*Failure]; [engine.ErrLocked] and [ErrUndone] before anything was done.
+// database. Errors: [*Failure], where an undo was begun one of [ErrUndoing]; [engine.ErrLocked] and [ErrUndone] before
+// anything was done.
 func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
+	}
+	if undoing(j.Entries()) {
+		return &Failure{Midway, false, fmt.Errorf("run %s: %w", r.Header.Run, ErrUndoing)}
 	}
 	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
 	if err != nil {

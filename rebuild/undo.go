@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mulligan/engine"
 	"mulligan/journal"
@@ -30,6 +31,11 @@ func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err er
 		return "", errors.Join(err, j.Append(journal.KindFailed, undoneStage, map[string]string{"error": err.Error()}))
 	}
 	return kept, j.Append(journal.KindEnd, undoneStage, map[string]string{"kept": kept})
+}
+
+// undoing tells a run whose undo was begun. What its stages have proved may be gone since.
+func undoing(entries []journal.Entry) bool {
+	return slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Kind == journal.KindStart && e.Stage == undoneStage })
 }
 
 // takeBack decides by the names that exist, so that it does not matter where an earlier attempt ended.

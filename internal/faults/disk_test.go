@@ -136,9 +136,9 @@ func TestDisk(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := benchOf(t, engine)
-			trials := few(1, 12)
+			trials := few(1, 8)
 			if engine == "sqlite" {
-				trials = few(4, 60)
+				trials = few(2, 30)
 			}
 			each(t, engine, trials, func(k int) {
 				if os.Geteuid() == 0 {

@@ -81,7 +81,7 @@ func TestConnection(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := benchOf(t, engine)
-			each(t, engine, few(1, 30), func(k int) { b.disturb(t, k) })
+			each(t, engine, few(1, 15), func(k int) { b.disturb(t, k) })
 		})
 	}
 }

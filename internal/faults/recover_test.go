@@ -41,6 +41,8 @@ func (x *trial) resume() outcome {
 		return resumed
 	case c.code == 2:
 		return x.nothingToDo(c)
+	case c.code == 3 && undoing(x.site.journal()): // an undo that was killed is ended by an undo, and by nothing else
+		return x.undo()
 	}
 	x.violation("resume: exit code %d", c.code)
 	return refused
@@ -97,3 +99,12 @@ func (x *trial) patiently(args ...string) *command {
 
 // asItStood checks that a command which was only too early has lost nothing.
 func (x *trial) asItStood(*command) { x.look() }
+
+// undoing tells a run whose undo was begun and has not come to its end.
+func undoing(journal string) bool {
+	begun := false
+	for _, e := range entries(journal) {
+		begun = (begun || e.Kind == "start" && e.Stage == "undo") && !(e.Kind == "end" && e.Stage == "undo")
+	}
+	return begun
+}

@@ -58,7 +58,7 @@ func TestRepository(t *testing.T) {
 			b := benchOf(t, engine)
 			trials := few(1, 8)
 			if engine == "sqlite" {
-				trials = few(4, 60)
+				trials = few(2, 30)
 			}
 			each(t, engine, trials, func(k int) {
 				if k%4 == 3 {

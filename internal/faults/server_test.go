@@ -74,7 +74,7 @@ func TestServerKilled(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := benchOf(t, engine)
-			each(t, engine, few(1, 24), func(k int) { b.killServer(t, k) })
+			each(t, engine, few(1, 12), func(k int) { b.killServer(t, k) })
 		})
 	}
 }
