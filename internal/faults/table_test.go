@@ -40,9 +40,10 @@ type figures struct {
 // table is what is printed at the end.
 type table struct {
 	began time.Time
-	mu    sync.Mutex // guards lines and kills
+	mu    sync.Mutex // guards the others
 	lines map[line]*figures
-	kills int // SIGKILLs of mulligan
+	kills int      // SIGKILLs of mulligan
+	soak  []string // what a soak has to say, by engine
 }
 
 // add counts a trial; lost = rows that should be there and are not.
@@ -72,10 +73,19 @@ func (t *table) killed() {
 	t.kills++
 }
 
-// print writes the table, if there was any trial.
+func (t *table) soaked(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.soak = append(t.soak, text)
+}
+
+// print writes the table, if there was any trial, and what a soak has to say.
 func (t *table) print(w io.Writer, seed uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.soak) > 0 {
+		fmt.Fprintf(w, "\nsoak for %s, seed %d\n%s", time.Since(t.began).Round(time.Second), seed, strings.Join(t.soak, ""))
+	}
 	if len(t.lines) == 0 {
 		return
 	}
