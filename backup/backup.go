@@ -40,6 +40,16 @@ type Options struct {
 	Tool     string                  // version of this program, for the manifest
 	TempDir  string                  // for chunks that do not fit into memory; empty = the system's
 	Progress func(rows, bytes int64) // told what was written since the last call; called from several goroutines
+
+	Marked func(marks map[schema.Name]string) error // told the marks ([engine.Marker]) of the tables, taken before the view; nil = none are taken
+	Base   *Base                                    // an older snapshot to take unchanged tables from; nil = none
+}
+
+// Base is an older snapshot of the same database, with the marks that were taken before its view. A table whose mark is
+// still the same is not read again: its rows are taken from there.
+type Base struct {
+	Reader *snapshot.Reader
+	Marks  map[schema.Name]string
 }
 
 // Source is the database to copy.
@@ -59,6 +69,9 @@ type Source struct {
 func Run(ctx context.Context, src Source, s store.Store, o *Options) (*snapshot.Manifest, error) {
 	b, err := prepare(ctx, src, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.mark(ctx); err != nil {
 		return nil, err
 	}
 	view, err := src.DB.View(ctx, b.options.Jobs)
@@ -90,6 +103,7 @@ type job struct {
 	objects   []schema.Object
 	before    *schema.Schema
 	selection *Selection
+	marks     map[schema.Name]string
 	manifest  *snapshot.Manifest
 }
 
@@ -221,6 +235,7 @@ type task struct {
 	table *schema.Table
 	seq   int
 	part  engine.Range
+	old   *snapshot.Chunk // the base's chunk with the same rows; nil = it is dumped
 }
 
 // write dumps all tables and commits.
@@ -236,6 +251,9 @@ func (b *job) write(ctx context.Context, w *snapshot.Writer, view engine.View) e
 	for _, t := range tasks {
 		group.Go(func() error {
 			chunk, err := w.Chunk(ctx2, t.table.Name, t.seq, func(out io.Writer) (int64, error) {
+				if t.old != nil {
+					return b.copy(ctx2, out, *t.old)
+				}
 				return view.Dump(ctx2, out, t.table, t.part)
 			})
 			if err != nil {
@@ -271,13 +289,19 @@ func (b *job) plan(ctx context.Context, view engine.View) ([]task, error) {
 	slices.SortStableFunc(tables, func(x, y *schema.Table) int { return int(min(max(y.Bytes-x.Bytes, -1), 1)) })
 	var tasks []task
 	for _, t := range tables {
+		if old := b.unchanged(t); old != nil {
+			for i := range old.Chunks {
+				tasks = append(tasks, task{table: t, seq: old.Chunks[i].Seq, old: &old.Chunks[i]})
+			}
+			continue
+		}
 		ranges, err := view.Ranges(ctx, t, chunkBytes)
 		if err != nil {
 			return nil, fmt.Errorf("split table %s: %w", t.Name, err)
 		}
 		for seq, r := range ranges {
 			r.Where = b.selection.Where[t.Name]
-			tasks = append(tasks, task{t, seq, r})
+			tasks = append(tasks, task{table: t, seq: seq, part: r})
 		}
 	}
 	return tasks, nil

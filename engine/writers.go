@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
 	"mulligan/schema"
 )
@@ -21,4 +22,23 @@ type Fencer interface {
 	// this process or its connection ends. Transactions that have written are waited for, ten seconds long. Views, and all
 	// reading, go on beside it. Errors: ErrInUse where somebody does not stop writing; ErrDenied.
 	Fence(ctx context.Context, tables []*schema.Table) (release func() error, err error)
+}
+
+// HasMarks tells whether a database is a [Marker].
+func HasMarks(db DB) bool {
+	_, ok := db.(Marker)
+	return ok
+}
+
+// Marks takes the marks of a database's tables; nil where it is no [Marker].
+func Marks(ctx context.Context, db DB, tables []*schema.Table) (map[schema.Name]string, error) {
+	marker, ok := db.(Marker)
+	if !ok {
+		return nil, nil
+	}
+	marks, err := marker.Marks(ctx, tables)
+	if err != nil {
+		return nil, fmt.Errorf("look whether rows have changed: %w", err)
+	}
+	return marks, nil
 }

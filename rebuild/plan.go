@@ -340,6 +340,9 @@ func (r *Run) usePlan(p *Plan) {
 // takePlan takes up the plan that the journal holds.
 func (r *Run) takePlan() error {
 	for _, e := range slices.Backward(r.journal.Entries()) {
+		if e.Kind == journal.KindNote && e.Stage == refreshNote {
+			break // what was planned before is not so any more
+		}
 		if e.Kind != journal.KindNote || e.Stage != planNote {
 			continue
 		}

@@ -128,7 +128,7 @@ func (r *Run) Stages() []pipeline.Stage {
 	r.prepare()
 	stages := []pipeline.Stage{{Name: "preflight", Do: r.preflight, Check: r.checkBinding, Bound: true}}
 	if r.Header.Command == CommandRebuild {
-		stages = append(stages, pipeline.Stage{Name: "backup", Do: r.backup, Check: r.checkBackup})
+		stages = append(stages, pipeline.Stage{Name: "backup", Do: r.backup, Check: r.checkBackup, Keep: r.keepBackup})
 	}
 	stages = append(stages, r.build.Stages()...)
 	return append(stages, pipeline.Stage{Name: "report", Do: r.writeReport, Check: r.checkReport})
@@ -145,7 +145,7 @@ func (r *Run) prepare() {
 	tool.Source = &migration.Listed{Source: r.Tool.Source}
 	r.Tool = &tool
 	r.build = &restore.Build{
-		Server: r.Server, URL: r.URL, Name: h.Database, Next: h.Next, Aside: h.Aside, Strategy: h.Strategy,
+		Server: r.Server, URL: r.URL, Name: h.Database, Run: h.Run.Run(), Next: h.Next, Aside: h.Aside, Strategy: h.Strategy,
 		Replace: h.Replace, SameRows: h.Command == CommandRebuild, Tool: r.Tool, Store: r.Store, Target: h.Source, Snapshot: h.Snapshot,
 		Options: h.Options, Output: r.Output, Progress: r.Progress,
 	}
@@ -214,6 +214,10 @@ func (r *Run) backup(ctx context.Context) error {
 	if err := snapshot.Remove(ctx, r.Store, r.Header.Target, r.Header.Snapshot); err != nil {
 		return err
 	}
+	base, err := r.base(ctx)
+	if err != nil {
+		return err
+	}
 	db, err := r.Server.Open(ctx, r.Header.Database)
 	if err != nil {
 		return err
@@ -230,6 +234,7 @@ func (r *Run) backup(ctx context.Context) error {
 				r.Progress("backup", rows, bytes, total)
 			}
 		},
+		Marked: r.noteMarks, Base: base,
 	})
 	return errors.Join(err, db.Close())
 }
@@ -239,6 +244,7 @@ func (r *Run) checkBackup(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.build.Marks = marksOf(r.journal.Entries(), r.Header.Snapshot)
 	m := reader.Manifest()
 	return backupProof{Snapshot: m.ID, Tables: len(m.Tables), Rows: m.Rows(), Note: m.Point.Note}, nil
 }

@@ -85,13 +85,23 @@ func (r *Report) add(e journal.Entry) {
 			r.State = StateUndone
 		}
 	case journal.KindNote:
-		if e.Stage == planNote {
-			r.Plan = &Plan{}
-			if json.Unmarshal(e.Data, r.Plan) != nil {
-				r.Plan = nil
-			}
-		}
+		r.note(e)
 	case journal.KindHeader: // only the first entry is one
+	}
+}
+
+func (r *Report) note(e journal.Entry) {
+	switch e.Stage {
+	case planNote:
+		r.Plan = &Plan{}
+		if json.Unmarshal(e.Data, r.Plan) != nil {
+			r.Plan = nil
+		}
+	case refreshNote:
+		var n refreshed
+		if json.Unmarshal(e.Data, &n) == nil {
+			r.Header.Snapshot = n.Snapshot
+		}
 	}
 }
 

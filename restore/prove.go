@@ -116,29 +116,6 @@ func (b *Build) checkData(ctx context.Context) (any, error) {
 	return dataProof{Tables: b.loaded.Tables, Rows: b.loaded.Rows}, nil
 }
 
-// unchanged proves that the tables of a database still hold what the snapshot took from them.
-func (b *Build) unchanged(ctx context.Context, name string) (err error) {
-	db, err := b.Server.Open(ctx, name)
-	if err != nil {
-		return fmt.Errorf("open database %s: %w", name, err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	m := b.manifest()
-	var tables []part
-	for i := range m.Tables {
-		t := &m.Tables[i]
-		tables = append(tables, part{table: &t.Table, want: t.Digest, where: t.Where})
-	}
-	wrong, err := b.digests(ctx, db, "swap", tables)
-	if err != nil {
-		return err
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("%w: %s", ErrWritten, strings.Join(wrong, "; "))
-	}
-	return nil
-}
-
 // part is one table to be digested.
 type part struct {
 	table *schema.Table

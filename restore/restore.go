@@ -31,6 +31,7 @@ var (
 	ErrDrift   = errors.New("the old schema has what the migrations do not make")
 	ErrData    = errors.New("the loaded rows are not the snapshot's")
 	ErrWritten = errors.New("rows were written to the old database after the snapshot")
+	ErrAltered = errors.New("the schema of the old database was changed after the snapshot")
 )
 
 // Strategy says where the new database is built.
@@ -57,6 +58,7 @@ type Build struct {
 	Server   engine.Server
 	URL      engine.URL // of the target; the database in it is not used
 	Name     string     // what the database will be called in the end
+	Run      string     // short name of the run, for the names of what it makes
 	Next     string     // what it is called until then; for InPlace the same as Name
 	Aside    string     // what the old one will be called
 	Strategy Strategy
@@ -68,6 +70,7 @@ type Build struct {
 	Target   string      // the snapshot's folder in the store
 	Snapshot snapshot.ID // may be set later, by a stage before verify
 	Options  Options
+	Marks    map[schema.Name]string                       // of the old database ([engine.Marker]), taken before the snapshot's view; changed as later ones vouch for the same rows
 	Position *migration.ID                                // where the doctor says that the rows belong; nil = where the ledger says
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,20 +13,25 @@ import (
 )
 
 func (a *app) resumeCommand() *cobra.Command {
-	return &cobra.Command{
+	var refresh bool
+	cmd := &cobra.Command{
 		Use:   "resume [RUN]",
 		Short: "Go on with a run that was interrupted or failed",
 		Long: "Go on with a run, the newest unfinished one if none is named. What was proved is proved again where\n" +
 			"that can be, and not done again. A run is bound to its server, its snapshot and its migrations: where one\n" +
 			"of them has changed, resume refuses." +
 			exitHelp(exitDone, exitUsage, exitMidway, exitFailed, exitLocked, exitInterrupted),
-		Example: "  mulligan resume\n  mulligan resume 20261122T215500Z-9f3a1c",
+		Example: "  mulligan resume\n  mulligan resume 20261122T215500Z-9f3a1c\n  mulligan resume --refresh",
 		Args:    atMostOneArg,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.resume(cmd.Context(), first(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.resume(cmd.Context(), first(args), refresh)
+		},
 	}
+	cmd.Flags().BoolVar(&refresh, "refresh", false, "take the rows again as they are now, of the tables that have changed, and build anew")
+	return cmd
 }
 
-func (a *app) resume(ctx context.Context, name string) error {
+func (a *app) resume(ctx context.Context, name string, refresh bool) error {
 	report, s, err := a.takeUp(ctx, name, func(r *rebuild.Report) bool {
 		return r.State == rebuild.StateUnfinished || r.State == rebuild.StateFailed
 	})
@@ -46,6 +53,11 @@ func (a *app) resume(ctx context.Context, name string) error {
 	j, err := a.openJournal(report)
 	if err != nil {
 		return err
+	}
+	if refresh {
+		if err := run.Refresh(ctx, j, time.Now()); err != nil {
+			return errors.Join(err, j.Close())
+		}
 	}
 	return a.execute(ctx, run, j)
 }

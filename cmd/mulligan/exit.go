@@ -65,7 +65,9 @@ func exitRules() []exitRule {
 		{is(snapshot.ErrCorrupt), exitFailed, "the snapshot is damaged: nothing was loaded from it; `mulligan snapshots list` shows others, `mulligan snapshots verify` checks them"},
 		{is(errNoSnapshot), exitNoSnapshot, "`mulligan snapshots list` shows what is there"},
 		{is(rebuild.ErrNoRows), exitFailed, "name a snapshot that `mulligan snapshots list` shows with rows"},
-		{is(restore.ErrWritten), exitFailed, "stop what writes to the database and run it again; nothing was changed"},
+		{is(restore.ErrWritten), exitFailed, "stop what writes to the database, or keep it waiting with --fence"},
+		{is(restore.ErrAltered), exitFailed, "let no migration run meanwhile"},
+		{is(rebuild.ErrNoRefresh), exitUsage, "`mulligan resume` without --refresh goes on with it"},
 		{is(pipeline.ErrChanged), exitFailed, "begin anew: a run goes on only with the server, the snapshot and the migrations that it began with"},
 		{is(restore.ErrDrift), exitFailed, "write a migration that makes it, or pass --accept-drift to go on without it"},
 		{is(restore.ErrMisfit), exitFailed, "name the position with --at MIGRATION, leave the table out, or say in `mapping` where the columns go"},
@@ -194,7 +196,10 @@ func (e *runError) classify(code int, hints []string) (int, []string) {
 		code = exitFailed
 	}
 	hints = append(hints, "the database is as it was; what was begun is taken back")
-	if e.resumes && !errors.Is(e, restore.ErrWritten) && !errors.Is(e, pipeline.ErrChanged) {
+	if errors.Is(e, restore.ErrWritten) || errors.Is(e, restore.ErrAltered) {
+		return code, append(hints, fmt.Sprintf("`mulligan resume %s --refresh` takes again what has changed, and builds anew", e.run))
+	}
+	if e.resumes && !errors.Is(e, pipeline.ErrChanged) {
 		hints = append(hints, "when the cause is mended, "+resume+" with the snapshot that was taken")
 	}
 	return code, hints
