@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mulligan/engine"
 	"mulligan/schema"
@@ -44,7 +45,10 @@ func (b *Build) unchangedAside(ctx context.Context) error {
 	if !b.SameRows {
 		return nil
 	}
-	err := b.unchanged(ctx, b.Aside)
+	err := b.nobodyLeft(ctx, b.Aside)
+	if err == nil {
+		err = b.unchanged(ctx, b.Aside)
+	}
 	if err == nil {
 		return nil
 	}
@@ -57,6 +61,28 @@ func (b *Build) unchangedAside(ctx context.Context) error {
 		return errors.Join(err, fmt.Errorf("give database %s its name back (it is called %s): %w", b.Name, b.Aside, rerr))
 	}
 	return err
+}
+
+// leavePatience is how long those may take to go who came to the old database just before it lost its name.
+const leavePatience = 2 * time.Second
+
+// nobodyLeft proves that nobody has the set-aside database open. A SQLite file can be opened by its old name in the last
+// moment and written to later; nobody can come by that name any more.
+func (b *Build) nobodyLeft(ctx context.Context, name string) error {
+	for end := time.Now().Add(leavePatience); ; {
+		info, err := b.Server.Stat(ctx, name)
+		if err != nil || info.Sessions == 0 {
+			return err
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("database %s, set aside as %s: %w: %d sessions", b.Name, name, engine.ErrInUse, info.Sessions)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // unchanged proves that a database, whatever it is called now, has the snapshot's tables with their columns and rows.
