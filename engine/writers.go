@@ -20,7 +20,8 @@ type Marker interface {
 type Fencer interface {
 	// Fence keeps every other session from changing rows of the tables: who tries, waits. It holds until release, or until
 	// this process or its connection ends. Transactions that have written are waited for, ten seconds long. Views, and all
-	// reading, go on beside it. Errors: ErrInUse where somebody does not stop writing; ErrDenied.
+	// reading, go on beside it. A Rename of the database through the same Server lets the fence go by itself, as late as it
+	// can, and an Evict spares it. Errors: ErrInUse where somebody does not stop writing; ErrDenied.
 	Fence(ctx context.Context, tables []*schema.Table) (release func() error, err error)
 }
 

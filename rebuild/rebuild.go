@@ -162,6 +162,11 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 		return err
 	}
 	defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	unfence, err := r.fence(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unfence() }() // so does the fence; what was written without it is seen at the swap
 	r.journal = j
 	stages := r.Stages()
 	err = pipeline.Run(ctx, j, stages, r.Notify)

@@ -50,6 +50,7 @@ type Options struct {
 	Mapping     []Mapping
 	AcceptDrift bool // go on though the old schema has things that no migration makes
 	Evict       bool // end other sessions when the database must be free of them
+	Fence       bool // keep writers waiting from the start until the swap
 	Jobs        int  // tables and chunks loaded and proved at once; 0 = 2
 }
 

@@ -23,6 +23,7 @@ type buildOptions struct {
 	load          string
 	acceptDrift   bool
 	evict         bool
+	fence         bool
 	protectedName string
 }
 
@@ -52,7 +53,7 @@ func (o *buildOptions) validate() error {
 func (o *buildOptions) options(a *app, mapping []restore.Mapping) restore.Options {
 	return restore.Options{
 		At: migration.ID(o.at), Newest: o.load == "newest", Mapping: mapping,
-		AcceptDrift: o.acceptDrift, Evict: o.evict, Jobs: a.config.Settings.Jobs,
+		AcceptDrift: o.acceptDrift, Evict: o.evict, Fence: o.fence, Jobs: a.config.Settings.Jobs,
 	}
 }
 
@@ -70,6 +71,7 @@ func (a *app) rebuildCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.rebuild(cmd.Context(), o) },
 	}
 	o.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&o.fence, "fence", false, "keep writers waiting from the start until the swap; readers go on")
 	return cmd
 }
 
