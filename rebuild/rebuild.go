@@ -16,6 +16,7 @@ import (
 
 	"mulligan/backup"
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/pipeline"
@@ -157,11 +158,13 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
-	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
+	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This(r.Header.Command, r.Header.Run.String()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
+	r.prepare()
+	r.build.Held = held.Held
 	r.journal = j
 	stages := r.Stages()
 	err = pipeline.Run(ctx, j, stages, r.Notify)
@@ -195,6 +198,9 @@ func (r *Run) failed(ctx context.Context, j *journal.Journal, cause error) error
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 	defer cancel()
+	if err := r.build.Held(after); err != nil {
+		return &Failure{Midway, false, errors.Join(cause, err)} // the database may be another run's by now
+	}
 	if err := r.build.Abandon(after); err != nil {
 		return &Failure{Midway, false, errors.Join(cause, fmt.Errorf("bring back what was before: %w", err))}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mulligan/internal/lock"
 	"mulligan/rebuild"
 )
 
@@ -89,7 +90,7 @@ func (a *app) undo(ctx context.Context, name, protectedName string) error {
 	if err := a.guard(s.target, h.Database, protectedName, what); err != nil {
 		return err
 	}
-	unlock, err := a.lockTarget(h.Target)
+	unlock, err := a.lockTarget(h.Target, lock.This("undo", h.Run.String()))
 	if err != nil {
 		return err
 	}

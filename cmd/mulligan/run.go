@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/rebuild"
@@ -38,7 +39,7 @@ func (a *app) plannedRun(s *session, h rebuild.Header) *rebuild.Run {
 
 // execute runs what is still to do and prints the report. j is nil for a new run.
 func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal) (err error) {
-	unlock, err := a.lockTarget(run.Header.Target)
+	unlock, err := a.lockTarget(run.Header.Target, lock.This(run.Header.Command, run.Header.Run.String()))
 	if err != nil {
 		return err
 	}
