@@ -44,11 +44,7 @@ func (a *app) resume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	j, err := a.openJournal(report)
-	if err != nil {
-		return err
-	}
-	return a.execute(ctx, run, j)
+	return a.execute(ctx, run, report)
 }
 
 func (a *app) undoCommand() *cobra.Command {

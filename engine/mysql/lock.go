@@ -126,8 +126,14 @@ func (s *Server) succeed(ctx context.Context, l *held) error {
 	if now, same, err := l.holder(ctx); err != nil || now != id || same != by {
 		return errors.Join(locked, err)
 	}
-	if _, err := l.conn.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id)); err != nil && number(err) != 1094 { // 1094: it has ended by itself
-		return errors.Join(locked, fmt.Errorf("its process is gone; end its session: %w", mapped(err)))
+	_, err = l.conn.ExecContext(ctx, fmt.Sprintf("KILL CONNECTION %d", id))
+	if n := number(err); n == 1095 { // another user's
+		err = fmt.Errorf("%w: %w", engine.ErrDenied, err)
+	} else if n == 1094 { // it has ended by itself
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w; that process is gone, but end its session: %w", locked, err)
 	}
 	if got, err := l.try(ctx, endPatience); err != nil || !got {
 		return errors.Join(locked, err)

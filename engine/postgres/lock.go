@@ -40,7 +40,8 @@ type held struct {
 }
 
 // Lock implements [engine.Locker] by an advisory lock in the database that the server works from, on a
-// connection of its own. Its statements begin with who holds it: pg_stat_activity shows others of the same role the last one.
+// connection of its own. Its statements begin with who holds it: pg_stat_activity shows others
+// of the same role the last one, and those with pg_read_all_stats.
 func (s *server) Lock(ctx context.Context, name string, by lock.Holder) (engine.Lock, error) {
 	l, err := s.lock(ctx, name, by)
 	if err != nil {
@@ -91,10 +92,10 @@ const ofKey = `FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON 
 // that a proxy or a cut network stands in for. Any other is a [engine.LockedError].
 func (s *server) succeed(ctx context.Context, l *held) error {
 	var pid int32
-	var start, user, address, query string
+	var start, user, from, query string
 	err := l.conn.QueryRow(ctx, `SELECT a.pid, coalesce(a.backend_start::text, ''), coalesce(a.usename::text, '?'),
-		coalesce(pg_catalog.host(a.client_addr), 'a local socket'), coalesce(a.query, '') `+ofKey, l.key).
-		Scan(&pid, &start, &user, &address, &query)
+		coalesce(' from ' || pg_catalog.host(a.client_addr), ''), coalesce(a.query, '') `+ofKey, l.key).
+		Scan(&pid, &start, &user, &from, &query)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return &engine.LockedError{} // it has just been let go
 	}
@@ -104,7 +105,7 @@ func (s *server) succeed(ctx context.Context, l *held) error {
 	text, _, _ := strings.Cut(strings.TrimPrefix(query, signature), " */")
 	by, _ := lock.Parse(text)
 	locked := &engine.LockedError{
-		Holder: by, Session: fmt.Sprintf("session %d of %s from %s", pid, user, address),
+		Holder: by, Session: fmt.Sprintf("session %d of %s%s", pid, user, from),
 		End: fmt.Sprintf("SELECT pg_terminate_backend(%d)", pid),
 	}
 	if !by.Gone() {
@@ -114,7 +115,7 @@ func (s *server) succeed(ctx context.Context, l *held) error {
 	_, err = l.conn.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend(a.pid, $5) `+ofKey+`
 		AND a.pid = $2 AND a.backend_start::text = $3 AND a.query = $4`, l.key, pid, start, query, endPatience.Milliseconds())
 	if err != nil {
-		return errors.Join(locked, fmt.Errorf("its process is gone; end its session: %w", mapped(ctx, err)))
+		return fmt.Errorf("%w; that process is gone, but end its session: %w", locked, mapped(ctx, err))
 	}
 	if got, err := l.try(ctx); err != nil || !got {
 		return errors.Join(locked, err)
