@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/migration"
 	"mulligan/schema"
 )
@@ -52,11 +53,11 @@ func Examine(ctx context.Context, c *Case, o *Options) (_ *Diagnosis, err error)
 	if err := c.outside(); err != nil {
 		return nil, err
 	}
-	unlock, err := engine.Hold(ctx, c.Place.Server, c.Place.Name)
+	held, err := engine.Hold(ctx, c.Place.Server, c.Place.Name, lock.This("doctor", ""))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer func() { err = errors.Join(err, held.Unlock()) }()
 	begin := time.Now()
 	defer func() { err = errors.Join(err, x.shadow.close(ctx)) }()
 	if err := x.replay(ctx); err != nil {

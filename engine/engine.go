@@ -170,13 +170,6 @@ type Evicter interface {
 	Evict(ctx context.Context, name string) error
 }
 
-// Locker is a server that can keep a second run away from a database, also from another machine.
-type Locker interface {
-	// Lock takes the lock named after the database, or returns ErrLocked at once.
-	// It is held until unlock, or until this process or its connection ends.
-	Lock(ctx context.Context, name string) (unlock func() error, err error)
-}
-
 // Definer is a database that keeps the statements which made it, as their authors wrote them.
 type Definer interface {
 	// Definitions are those statements without semicolons, in an order in which they make the schema on an empty database.

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/migration"
 	"mulligan/schema"
 	"mulligan/store"
@@ -135,8 +136,8 @@ func (s faultyServer) Rename(ctx context.Context, moves ...engine.Move) error {
 	return s.f.call("rename", func() error { return s.Server.(engine.Renamer).Rename(ctx, moves...) })
 }
 
-func (s faultyServer) Lock(ctx context.Context, name string) (func() error, error) {
-	return s.Server.(engine.Locker).Lock(ctx, name)
+func (s faultyServer) Lock(ctx context.Context, name string, h lock.Holder) (engine.Lock, error) {
+	return s.Server.(engine.Locker).Lock(ctx, name, h)
 }
 
 type faultyDB struct {

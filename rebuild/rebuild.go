@@ -16,6 +16,7 @@ import (
 
 	"mulligan/backup"
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/pipeline"
@@ -61,6 +62,7 @@ type Run struct {
 	Store       store.Store
 	Dir         string // the run's folder: the report goes there
 	TempDir     string // for chunks that do not fit into memory; empty = the system's
+	Again       bool   // take the rows again as they are now, and build anew: for a run whose rows were written to
 	Output      io.Writer
 	Progress    func(stage string, rows, bytes, total int64)
 	Replayed    func(id migration.ID, played int) // the doctor has replayed a migration
@@ -157,11 +159,18 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
-	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
+	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This(r.Header.Command, r.Header.Run.String()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
+	if r.Again {
+		if err := r.refresh(ctx, j, time.Now()); err != nil {
+			return err
+		}
+	}
+	r.prepare()
+	r.build.Held = held.Held
 	unfence, err := r.fence(ctx)
 	if err != nil {
 		return err
@@ -200,6 +209,9 @@ func (r *Run) failed(ctx context.Context, j *journal.Journal, cause error) error
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 	defer cancel()
+	if err := r.build.Held(after); err != nil {
+		return &Failure{Midway, false, errors.Join(cause, err)} // the database may be another run's by now
+	}
 	if err := r.build.Abandon(after); err != nil {
 		return &Failure{Midway, false, errors.Join(cause, fmt.Errorf("bring back what was before: %w", err))}
 	}

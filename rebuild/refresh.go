@@ -77,9 +77,9 @@ func (r *Run) base(ctx context.Context) (*backup.Base, error) {
 	return nil, nil
 }
 
-// Refresh makes a run that has not swapped begin again with the rows as they are now: in a snapshot of its own, which
-// takes from the one before what has not changed. Execute does the work. Errors: [ErrNoRefresh].
-func (r *Run) Refresh(ctx context.Context, j *journal.Journal, at time.Time) error {
+// refresh makes a run that has not swapped begin again with the rows as they are now: in a snapshot of its own, which
+// takes from the one before what has not changed. Errors: [ErrNoRefresh].
+func (r *Run) refresh(ctx context.Context, j *journal.Journal, at time.Time) error {
 	proofs, _ := pipeline.History(j.Entries())
 	if r.Header.Command != CommandRebuild || proofs["backup"] == nil {
 		return fmt.Errorf("run %s: %w: it has taken no snapshot", r.Header.Run, ErrNoRefresh)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 )
 
@@ -15,11 +16,12 @@ import (
 // was interrupted.
 func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err error) {
 	r.prepare()
-	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
+	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This("undo", r.Header.Run.String()))
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
+	r.build.Held = held.Held
 	if err := j.Append(journal.KindStart, undoneStage, nil); err != nil {
 		return "", err
 	}
@@ -39,6 +41,9 @@ func (r *Run) takeBack(ctx context.Context) (kept string, err error) {
 	}
 	aside, err := r.exists(ctx, h.Aside)
 	if err != nil {
+		return "", err
+	}
+	if err := r.build.Held(ctx); err != nil {
 		return "", err
 	}
 	renamer, ok := r.Server.(engine.Renamer)

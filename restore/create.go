@@ -20,6 +20,9 @@ type createProof struct {
 
 // create makes the new empty database, and before it throws away what an interrupted attempt left.
 func (b *Build) create(ctx context.Context) error {
+	if err := b.held(ctx); err != nil {
+		return err
+	}
 	if b.Strategy == InPlace {
 		// The check of an interrupted create has opened what has the name: that is still the old one.
 		if err := b.closeNext(); err != nil {

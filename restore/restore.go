@@ -75,6 +75,7 @@ type Build struct {
 	Position *migration.ID                                // where the doctor says that the rows belong; nil = where the ledger says
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown
+	Held     func(context.Context) error                  // proves that the lock on Name was not lost, before a database is moved; nil = there is none
 
 	reader   *snapshot.Reader
 	verified *snapshot.Verified
@@ -99,6 +100,14 @@ func (b *Build) Stages() []pipeline.Stage {
 		{Name: "advance", Do: b.advance, Check: b.checkAdvance, Back: "create"},
 		{Name: "swap", Do: b.swap, Check: b.checkSwap},
 	}
+}
+
+// held stops what would move a database that may be another run's by now.
+func (b *Build) held(ctx context.Context) error {
+	if b.Held == nil {
+		return nil
+	}
+	return b.Held(ctx)
 }
 
 // Close ends the connections that the stages have opened.

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"mulligan/internal/lock"
 	"mulligan/rebuild"
 )
 
@@ -50,16 +49,8 @@ func (a *app) resume(ctx context.Context, name string, refresh bool) error {
 	if err != nil {
 		return err
 	}
-	j, err := a.openJournal(report)
-	if err != nil {
-		return err
-	}
-	if refresh {
-		if err := run.Refresh(ctx, j, time.Now()); err != nil {
-			return errors.Join(err, j.Close())
-		}
-	}
-	return a.execute(ctx, run, j)
+	run.Again = refresh
+	return a.execute(ctx, run, report)
 }
 
 func (a *app) undoCommand() *cobra.Command {
@@ -101,7 +92,7 @@ func (a *app) undo(ctx context.Context, name, protectedName string) error {
 	if err := a.guard(s.target, h.Database, protectedName, what); err != nil {
 		return err
 	}
-	unlock, err := a.lockTarget(h.Target)
+	unlock, err := a.lockTarget(h.Target, lock.This("undo", h.Run.String()))
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func exitRules() []exitRule {
 		{is(repair.ErrUnmended), exitMidway, "the ledger was written, and a copy of it as it was is in the repository: look at it with `mulligan doctor`"},
 		{is(repair.ErrMidway), exitMidway, "what was missing was made, or a part of it, and nothing was recorded: run it again, it does the rest"},
 		{isFinding, exitFindings, "the snapshot is damaged: `mulligan snapshots list` shows others"},
-		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
+		{is(engine.ErrLocked), exitLocked, ""},
 		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
 		{is(repair.ErrRefused), exitFindings, "nothing was written; `mulligan doctor` shows the evidence"},
 		{is(migration.ErrHeld), exitLocked, "a run of the migration tool is going on: wait for it; nothing was written"},
@@ -152,6 +152,10 @@ func classify(err error) (code int, hints []string) {
 	if errors.As(err, &conf) && conf.Hint != "" {
 		hints = append(hints, conf.Hint)
 	}
+	var locked *engine.LockedError
+	if errors.As(err, &locked) {
+		hints = append(hints, lockedHints(locked)...)
+	}
 	var stopped *runError
 	if errors.As(err, &stopped) {
 		return stopped.classify(code, hints)
@@ -169,6 +173,28 @@ func classify(err error) (code int, hints []string) {
 		hints = append(hints, "the database is as it was")
 	}
 	return code, hints
+}
+
+// lockedHints say where a run that holds a lock can be looked at, and what is to be done where it is no more.
+func lockedHints(e *engine.LockedError) []string {
+	if e.Holder.Gone() { // its session could not be ended
+		return []string{"nobody is behind that lock any more: have its session ended in the server: " + e.End}
+	}
+	wait := "another run works on this database: wait for it"
+	switch {
+	case e.Holder.PID == 0:
+		wait += "; `mulligan runs list` may show it"
+	case e.Holder.Run == "" || e.Holder.Command == "repair": // these are no runs of that list
+	case e.Holder.Here():
+		wait += fmt.Sprintf("; `mulligan runs show %s` shows it", e.Holder.Run)
+	default:
+		wait += fmt.Sprintf("; on host %s `mulligan runs show %s` shows it", e.Holder.Host, e.Holder.Run)
+	}
+	hints := []string{wait}
+	if e.End != "" && !e.Holder.Here() {
+		hints = append(hints, "whether it lives cannot be proved from here; where you know that it does not, end its session in the server: "+e.End)
+	}
+	return hints
 }
 
 // runError is a run that did not come to its end, with the run's name for the hints.

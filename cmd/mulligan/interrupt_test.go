@@ -20,6 +20,7 @@ type site struct {
 	dir   string
 	env   []string
 	limit string // of the size of a file, as ulimit -f takes it; empty = none
+	host  string // the name of the machine that the program finds itself on; empty = this one's
 }
 
 // emptySite is a folder and an empty database.
@@ -85,7 +86,20 @@ func (s *site) start(args ...string) *running {
 	if s.limit != "" {
 		return startCommand(s.t, s.dir, s.env, "sh", append([]string{"-c", "ulimit -f " + s.limit + `; exec "$0" "$@"`, program}, args...))
 	}
+	if s.host != "" {
+		return startCommand(s.t, s.dir, s.env, "unshare", append(onHost(s.host), args...))
+	}
 	return startProgram(s.t, s.dir, s.env, args)
+}
+
+// onHost are the arguments with which unshare starts the program on a machine of another name, with this one's processes.
+// Who is not root is root in a namespace of users first.
+func onHost(name string) []string {
+	args := []string{"--uts", "sh", "-c", `hostname "$0" && exec "$@"`, name, program}
+	if os.Getuid() != 0 {
+		args = append([]string{"--map-root-user"}, args...)
+	}
+	return args
 }
 
 // run runs the program to its end and looks at what it said.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/rebuild"
@@ -36,9 +37,9 @@ func (a *app) plannedRun(s *session, h rebuild.Header) *rebuild.Run {
 	}
 }
 
-// execute runs what is still to do and prints the report. j is nil for a new run.
-func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal) (err error) {
-	unlock, err := a.lockTarget(run.Header.Target)
+// execute runs what is still to do and prints the report. begun is nil for a new run.
+func (a *app) execute(ctx context.Context, run *rebuild.Run, begun *rebuild.Report) (err error) {
+	unlock, err := a.lockTarget(run.Header.Target, lock.This(run.Header.Command, run.Header.Run.String()))
 	if err != nil {
 		return err
 	}
@@ -46,10 +47,14 @@ func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal)
 	if err := a.makeState(run.Dir); err != nil {
 		return err
 	}
-	if j == nil {
-		if j, err = journal.Create(filepath.Join(run.Dir, rebuild.JournalName), run.Header); err != nil {
-			return err
-		}
+	var j *journal.Journal
+	if begun == nil {
+		j, err = journal.Create(filepath.Join(run.Dir, rebuild.JournalName), run.Header)
+	} else {
+		j, err = a.openJournal(begun)
+	}
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	log, err := os.OpenFile(filepath.Join(run.Dir, "output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -19,7 +19,7 @@ func testOptional(t *testing.T, e *env) {
 		t.Run("Evict", e.evict)
 	}
 	if _, ok := e.server.(engine.Locker); ok {
-		t.Run("Lock", e.lock)
+		t.Run("Lock", func(t *testing.T) { testLock(t, e) })
 	}
 }
 
@@ -164,31 +164,5 @@ func (e *env) evict(t *testing.T) {
 	number(t, bystander, "SELECT 1")
 	if err := e.server.Drop(deadline(t), name); err != nil {
 		t.Errorf("drop at once after the eviction: %v", err)
-	}
-}
-
-func (e *env) lock(t *testing.T) {
-	first, second := e.server.(engine.Locker), connect(t, e.cfg).(engine.Locker)
-	name := e.create(t)
-	for range 2 {
-		unlock, err := first.Lock(deadline(t), name)
-		if err != nil {
-			t.Fatalf("lock: %v", err)
-		}
-		for _, l := range []engine.Locker{second, first} {
-			if _, err := l.Lock(deadline(t), name); !errors.Is(err, engine.ErrLocked) {
-				t.Errorf("lock what is locked: %v, want ErrLocked", err)
-			}
-		}
-		other, err := second.Lock(deadline(t), e.cfg.NewName(t)) // it need not exist
-		if err != nil {
-			t.Fatalf("lock another name: %v", err)
-		}
-		for _, u := range []func() error{other, unlock} {
-			if err := u(); err != nil {
-				t.Errorf("unlock: %v", err)
-			}
-		}
-		first, second = second, first
 	}
 }

@@ -2,13 +2,8 @@ package mysql
 
 import (
 	"context"
-	"crypto/sha256"
-	"database/sql"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"mulligan/engine"
@@ -77,45 +72,6 @@ func (s *Server) Evict(ctx context.Context, name string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("end the sessions of database %s: %w", name, mapped(err))
-	}
-	return nil
-}
-
-// Lock takes a lock of the whole server (GET_LOCK) that is named after the database, on a connection
-// of its own. unlock says so where that connection, and with it the lock, was lost meanwhile.
-// Errors: ErrLocked.
-func (s *Server) Lock(ctx context.Context, name string) (unlock func() error, err error) {
-	conn, err := s.admin.Conn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("lock database %s: %w", name, mapped(err))
-	}
-	sum := sha256.Sum256([]byte(name))
-	key := "mulligan:" + hex.EncodeToString(sum[:20]) // at most 64 characters on MySQL
-	var got sql.NullInt64
-	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 0)", key).Scan(&got)
-	switch {
-	case err != nil:
-	case !got.Valid:
-		err = errors.New("the server gave no lock")
-	case got.Int64 == 0:
-		err = engine.ErrLocked
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock database %s: %w", name, mapped(err)), discard(conn))
-	}
-	return sync.OnceValue(func() error { return s.unlock(conn, key, name) }), nil
-}
-
-func (s *Server) unlock(conn *sql.Conn, key, name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var released sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT RELEASE_LOCK(?)", key).Scan(&released)
-	if err == nil && released.Int64 != 1 {
-		err = errors.New("it was not held any more")
-	}
-	if err = errors.Join(err, discard(conn)); err != nil {
-		return fmt.Errorf("unlock database %s: %w", name, err)
 	}
 	return nil
 }
