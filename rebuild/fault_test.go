@@ -179,8 +179,8 @@ func (d faultyDB) View(ctx context.Context, readers int) (engine.View, error) {
 	return faultyView{v, d.f}, nil
 }
 
-func (d faultyDB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
-	l, err := resource(d.f, "loader", func() (engine.Loader, error) { return d.DB.Loader(ctx, tables) })
+func (d faultyDB) Loader(ctx context.Context, tables []*schema.Table, o *engine.LoadOptions) (engine.Loader, error) {
+	l, err := resource(d.f, "loader", func() (engine.Loader, error) { return d.DB.Loader(ctx, tables, o) })
 	if err != nil {
 		return nil, err
 	}
