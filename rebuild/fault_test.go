@@ -226,6 +226,10 @@ func (l faultyLoader) Load(ctx context.Context, t *schema.Table, columns []strin
 	return value(l.f, "load", func() (int64, error) { return l.Loader.Load(ctx, t, columns, rows) })
 }
 
+func (l faultyLoader) Empty(ctx context.Context, t *schema.Table) error {
+	return l.f.call("empty", func() error { return l.Loader.Empty(ctx, t) })
+}
+
 func (l faultyLoader) Finish(ctx context.Context, sequences []schema.Sequence) error {
 	return l.f.call("finish", func() error { return l.Loader.Finish(ctx, sequences) })
 }

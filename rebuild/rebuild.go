@@ -164,6 +164,7 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	defer func() { _ = unlock() }() // the lock ends with the connection in any case
 	r.journal = j
 	stages := r.Stages()
+	r.build.Notes = j
 	err = pipeline.Run(ctx, j, stages, r.Notify)
 	if err == nil {
 		err = j.Append(journal.KindEnd, "", nil)
