@@ -36,8 +36,10 @@ func (m mode) String() string {
 // What ends something (Close, unlock) always works: the end of a process ends it too.
 type faults struct {
 	mode   mode
-	at     int // number of the call, from 1; 0 = never
+	at     int    // number of the call, from 1; 0 = never
+	only   string // calls of this name are counted, and no others; empty = all
 	cancel context.CancelFunc
+	kill   func() // ends the process where it is to die; nil = it only does nothing any more
 
 	mu    sync.Mutex // guards all below
 	calls []string
@@ -46,6 +48,9 @@ type faults struct {
 
 // call does one call.
 func (f *faults) call(what string, do func() error) error {
+	if f.only != "" && what != f.only {
+		return do()
+	}
 	f.mu.Lock()
 	f.calls = append(f.calls, what)
 	now := len(f.calls) == f.at
@@ -55,12 +60,17 @@ func (f *faults) call(what string, do func() error) error {
 	dead := f.dead && !(now && f.mode == dieAfter)
 	f.mu.Unlock()
 	switch {
+	case now && f.mode == dieBefore && f.kill != nil:
+		f.kill()
 	case dead || now && f.mode == failBefore:
 		return fmt.Errorf("%s: %w", what, errFault)
 	case now && f.mode == cancelAt:
 		f.cancel()
 	}
 	err := do()
+	if now && f.mode == dieAfter && f.kill != nil {
+		f.kill()
+	}
 	if now && (f.mode == failAfter || f.mode == dieAfter) {
 		return errors.Join(err, fmt.Errorf("after %s: %w", what, errFault))
 	}

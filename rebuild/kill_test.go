@@ -49,6 +49,7 @@ func child(path string) error {
 		return err
 	}
 	p := s.process(report.Header)
+	dieAsTold(p)
 	return errors.Join(p.Execute(context.Background(), j), j.Close())
 }
 
