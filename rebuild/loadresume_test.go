@@ -51,12 +51,18 @@ type chunked struct {
 
 func newChunked(t testing.TB, model *site) *chunked {
 	t.Helper()
-	c := &chunked{site: copySite(t, model), chunks: map[string]int{}}
+	return chunk(t, copySite(t, model), 8<<10)
+}
+
+// chunk takes a snapshot of a site in chunks of about a size.
+func chunk(t testing.TB, s *site, size int64) *chunked {
+	t.Helper()
+	c := &chunked{site: s, chunks: map[string]int{}}
 	db, err := c.real.Open(t.Context(), c.name)
 	must(t, err)
 	defer func() { must(t, db.Close()) }()
 	src := backup.Source{Server: c.real, DB: db, Name: c.name, Target: "app", Tool: dbmate.New([]string{c.files}, schema.Name{})}
-	m, err := backup.Run(t.Context(), src, c.store, &backup.Options{Chunk: 8 << 10})
+	m, err := backup.Run(t.Context(), src, c.store, &backup.Options{Chunk: size})
 	must(t, err)
 	c.id = m.ID
 	for _, tb := range m.Tables {
@@ -65,7 +71,7 @@ func newChunked(t testing.TB, model *site) *chunked {
 			c.total += len(tb.Chunks)
 		}
 	}
-	if c.chunks["users"] < 20 {
+	if c.total < 20 {
 		t.Fatalf("the snapshot has few chunks: %v", c.chunks)
 	}
 	return c
@@ -83,10 +89,10 @@ func (c *chunked) restore(t testing.TB, strategy restore.Strategy) *process {
 }
 
 // dies runs a process of the run that kills itself.
-func (p *process) dies(t testing.TB, death string) {
+func (p *process) dies(t testing.TB, death string, env ...string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childVariable+"="+p.journal, deathVariable+"="+death)
+	cmd.Env = append(append(os.Environ(), childVariable+"="+p.journal, deathVariable+"="+death), env...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err == nil || cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Fatalf("the process that was to die at %q: %v", death, err)
@@ -318,4 +324,3 @@ func TestRowsWithoutAParentAreNamed(t *testing.T) {
 		}
 	}
 }
-

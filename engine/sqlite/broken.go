@@ -81,7 +81,7 @@ func (l *loader) orphans(ctx context.Context, c *catalog, t *schema.Table, k bro
 	if len(t.Key) > 0 {
 		columns = t.Key
 	}
-	return l.name20(ctx, found, columns, from)
+	return l.nameRows(ctx, found, columns, from)
 }
 
 func findTable(c *catalog, name string) *schema.Table {
@@ -119,7 +119,7 @@ func (l *loader) sharedValues(ctx context.Context, e entry) error {
 	if len(t.Key) > 0 {
 		names = t.Key
 	}
-	return l.name20(ctx, found, names, from)
+	return l.nameRows(ctx, found, names, from)
 }
 
 func (l *loader) table(name string) *schema.Table {
@@ -130,8 +130,8 @@ func (l *loader) table(name string) *schema.Table {
 	return l.tables[i]
 }
 
-// name20 adds the keys of some of the rows c that from gives.
-func (l *loader) name20(ctx context.Context, found *engine.RowsError, columns []string, from string) error {
+// nameRows adds the keys of some of the rows c that from gives.
+func (l *loader) nameRows(ctx context.Context, found *engine.RowsError, columns []string, from string) error {
 	if len(columns) == 0 {
 		return found
 	}
