@@ -28,8 +28,7 @@ import (
 // ErrMoved tells that a migration ran, or the schema changed, while the snapshot was begun.
 var ErrMoved = errors.New("the schema changed while the snapshot was begun")
 
-// chunkBytes is about how many bytes of a table on the server's disk go into one chunk: small enough
-// to be held in memory when compressed, large enough for good compression.
+// chunkBytes is the size of a chunk: small enough to be held in memory when compressed, large enough for good compression.
 const chunkBytes = 16 << 20
 
 // Options are what a backup may be told; nil or zero fields are defaults.
@@ -39,6 +38,7 @@ type Options struct {
 	ID       snapshot.ID             // zero = a new one
 	Tool     string                  // version of this program, for the manifest
 	TempDir  string                  // for chunks that do not fit into memory; empty = the system's
+	Chunk    int64                   // about how many bytes of a table on the server's disk go into one chunk; 0 = 16 MiB
 	Progress func(rows, bytes int64) // told what was written since the last call; called from several goroutines
 
 	Marked func(marks map[schema.Name]string) error // told the marks ([engine.Marker]) of the tables, taken before the view; nil = none are taken
@@ -115,6 +115,9 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 	}
 	if b.options.Jobs <= 0 {
 		b.options.Jobs = 2
+	}
+	if b.options.Chunk <= 0 {
+		b.options.Chunk = chunkBytes
 	}
 	if b.options.ID == "" {
 		id, err := snapshot.NewID(time.Now(), nil)
@@ -295,7 +298,7 @@ func (b *job) plan(ctx context.Context, view engine.View) ([]task, error) {
 			}
 			continue
 		}
-		ranges, err := view.Ranges(ctx, t, chunkBytes)
+		ranges, err := view.Ranges(ctx, t, b.options.Chunk)
 		if err != nil {
 			return nil, fmt.Errorf("split table %s: %w", t.Name, err)
 		}

@@ -91,7 +91,8 @@ type DB interface {
 	// Loader makes the tables ready: they are emptied, their triggers muted, the foreign keys that touch
 	// them and, where it pays, their secondary indexes taken off. The database must be one that may be
 	// lost: until Finish has returned nil its schema is not what it was.
-	Loader(ctx context.Context, tables []*schema.Table) (Loader, error)
+	// With o.State it takes an interrupted load up in place of that. o is nil where nothing is asked for.
+	Loader(ctx context.Context, tables []*schema.Table, o *LoadOptions) (Loader, error)
 	Close() error
 }
 
@@ -142,8 +143,11 @@ type Loader interface {
 	// Load adds rows in COPY text form, cells in the order of columns, and returns how many there were:
 	// all of them in one transaction, or none. An error of the reader rolls back and is found by errors.Is.
 	Load(ctx context.Context, t *schema.Table, columns []string, rows io.Reader) (n int64, err error)
-	// Finish puts back everything that Loader took off, checks every foreign key that touches the tables
-	// (an orphan is an error that names the constraint and counts the rows), and sets the sequences.
+	// Empty removes the rows of one of the tables, so that it can be loaded from the first row on. It must not run beside a Load of it.
+	Empty(ctx context.Context, t *schema.Table) error
+	// Finish puts back everything that Loader took off, checks every foreign key that touches the tables,
+	// and sets the sequences. Where rows break a constraint the error holds a [RowsError] for each. It may be called again
+	// after it failed.
 	Finish(ctx context.Context, sequences []schema.Sequence) error
 	// Close abandons what Finish did not end. After Finish it is nil.
 	Close() error

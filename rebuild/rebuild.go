@@ -178,6 +178,7 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	defer func() { _ = unfence() }() // so does the fence; what was written without it is seen at the swap
 	r.journal = j
 	stages := r.Stages()
+	r.build.Notes = j
 	err = pipeline.Run(ctx, j, stages, r.Notify)
 	if err == nil {
 		err = j.Append(journal.KindEnd, "", nil)

@@ -125,6 +125,21 @@ type part struct {
 
 // digests reads tables in one consistent view and says which are not what they should be.
 func (b *Build) digests(ctx context.Context, db engine.DB, stage string, tables []part) (wrong []string, err error) {
+	sums, err := b.sums(ctx, db, stage, tables)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range tables {
+		if sums[i] != t.want {
+			wrong = append(wrong, fmt.Sprintf("table %s has %s, the snapshot %s", t.table.Name, sums[i], t.want))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong, nil
+}
+
+// sums reads tables in one consistent view.
+func (b *Build) sums(ctx context.Context, db engine.DB, stage string, tables []part) (whole []snapshot.Digest, err error) {
 	view, err := db.View(ctx, b.jobs())
 	if err != nil {
 		return nil, fmt.Errorf("open a consistent view: %w", err)
@@ -155,17 +170,13 @@ func (b *Build) digests(ctx context.Context, db engine.DB, stage string, tables 
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	for i, t := range tables {
-		var sum snapshot.Digest
+	whole = make([]snapshot.Digest, len(tables))
+	for i := range tables {
 		for _, d := range sums[i] {
-			sum = sum.Add(d)
-		}
-		if sum != t.want {
-			wrong = append(wrong, fmt.Sprintf("table %s has %s, the snapshot %s", t.table.Name, sum, t.want))
+			whole[i] = whole[i].Add(d)
 		}
 	}
-	slices.Sort(wrong)
-	return wrong, nil
+	return whole, nil
 }
 
 func digest(ctx context.Context, view engine.View, t *schema.Table, r engine.Range) (snapshot.Digest, error) {

@@ -76,6 +76,7 @@ type Build struct {
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown
 	Held     func(context.Context) error                  // proves that the lock on Name was not lost, before a database is moved; nil = there is none
+	Notes    Notes                                        // the run's journal; nil = a load that is interrupted begins again with an empty database
 
 	reader   *snapshot.Reader
 	verified *snapshot.Verified
@@ -87,15 +88,15 @@ type Build struct {
 }
 
 // Stages lists what turns a snapshot into the target's database, in order.
-// A build that was interrupted before the swap begins again with a new empty database:
-// until then nothing of value is in it.
+// A build that was interrupted before the swap begins again with a new empty database, since until then nothing of
+// value is in it; but a load goes on from where it stopped.
 func (b *Build) Stages() []pipeline.Stage {
 	return []pipeline.Stage{
 		{Name: "verify", Check: b.checkVerify, Bound: true},
 		{Name: "create", Do: b.create, Check: b.checkCreate, Keep: b.keepCreate},
 		{Name: "replay", Do: b.replay, Check: b.checkReplay, Keep: b.keepReplay, Back: "create"},
 		{Name: "compare-schema", Check: b.checkSchema, Back: "create"},
-		{Name: "load", Do: b.load, Check: b.checkLoad, Keep: b.keepLoad, Back: "create"},
+		{Name: loadStage, Do: b.load, Check: b.checkLoad, Keep: b.keepLoad, Back: "create", Partial: b.canGoOn},
 		{Name: "compare-data", Check: b.checkData, Back: "create"},
 		{Name: "advance", Do: b.advance, Check: b.checkAdvance, Back: "create"},
 		{Name: "swap", Do: b.swap, Check: b.checkSwap},

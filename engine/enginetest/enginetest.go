@@ -52,6 +52,7 @@ func Test(t *testing.T, cfg Config) {
 		{"RoundTrip", testRoundTrip},
 		{"Load", testLoad},
 		{"Finish", testFinish},
+		{"Resume", testResume},
 		{"Optional", testOptional},
 	}
 	for _, g := range groups {
@@ -268,7 +269,7 @@ func lines(t testing.TB, text string) []string {
 
 func loader(t testing.TB, db engine.DB, list []*schema.Table) engine.Loader {
 	t.Helper()
-	l, err := db.Loader(deadline(t), list)
+	l, err := db.Loader(deadline(t), list, nil)
 	if err != nil {
 		t.Fatalf("loader: %v", err)
 	}

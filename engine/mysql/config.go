@@ -56,6 +56,18 @@ func ownSettings(f engine.Family) map[string]string {
 
 // pool makes a pool of connections to a database ("" = none) whose sessions begin with the settings.
 func (s *Server) pool(database string, settings map[string]string) (*sql.DB, error) {
+	cfg, err := s.poolConfig(database, settings)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := open(cfg)
+	if err == nil {
+		pool.SetMaxIdleConns(idleConns)
+	}
+	return pool, err
+}
+
+func (s *Server) poolConfig(database string, settings map[string]string) (*driver.Config, error) {
 	cfg, err := config(s.url)
 	if err != nil {
 		return nil, err
@@ -63,11 +75,7 @@ func (s *Server) pool(database string, settings map[string]string) (*sql.DB, err
 	cfg.DBName = database
 	cfg.Params = maps.Clone(settings)
 	cfg.InterpolateParams = settings != nil // our sql_mode has no NO_BACKSLASH_ESCAPES
-	pool, err := open(cfg)
-	if err == nil {
-		pool.SetMaxIdleConns(idleConns)
-	}
-	return pool, err
+	return cfg, nil
 }
 
 // idleConns is how many connections stay open: an inspection after each migration should find its own again.

@@ -226,7 +226,7 @@ func TestDenied(t *testing.T) {
 			t.Errorf("dump %s: %v", tb.Name, err)
 		}
 	}
-	if _, err := db.Loader(limit(t), tablesOf(schema)); !errors.Is(err, engine.ErrDenied) {
+	if _, err := db.Loader(limit(t), tablesOf(schema), nil); !errors.Is(err, engine.ErrDenied) {
 		t.Errorf("loader: %v, want ErrDenied", err)
 	}
 	server.Exec(t, "", "REVOKE CONNECT ON DATABASE "+server.Quote(name)+" FROM PUBLIC")
