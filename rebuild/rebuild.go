@@ -49,6 +49,7 @@ type Header struct {
 	Source   string           `json:"source"` // the snapshot's folder in the repository
 	Options  restore.Options  `json:"options"`
 	Rules    backup.Rules     `json:"rules"`
+	KeepOld  Keep             `json:"keep_old,omitempty"` // how long the old database is kept
 }
 
 // Run is one execution of a pipeline.
@@ -69,6 +70,7 @@ type Run struct {
 	build   *restore.Build
 	plan    *Plan
 	journal *journal.Journal
+	freed   []Freed
 }
 
 // State says how the target was left by a run that failed.
@@ -152,9 +154,14 @@ func (r *Run) prepare() {
 }
 
 // Execute runs what is still to do. It holds a lock inside the server, so that no second run works on the
-// database. Errors: [*Failure]; [engine.ErrLocked] and [ErrUndone] before anything was done.
+// database. What it makes superfluous it drops when it is proved: [Run.Freed].
+// Errors: [*Failure]; [engine.ErrLocked], [*InTheWay] and [ErrUndone] before anything was done.
 func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
-	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
+	own, err := NewReport(j.Entries())
+	if err != nil {
+		return err
+	}
+	if own.State == StateUndone {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
 	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
@@ -162,6 +169,9 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 		return err
 	}
 	defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	if err := r.unhindered(ctx, own); err != nil {
+		return err
+	}
 	r.journal = j
 	stages := r.Stages()
 	err = pipeline.Run(ctx, j, stages, r.Notify)
@@ -171,7 +181,9 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if err != nil {
 		return r.failed(ctx, j, errors.Join(err, r.build.Close()))
 	}
-	return r.build.Close()
+	err = r.build.Close()
+	r.tidy(ctx, j)
+	return err
 }
 
 // failed decides what becomes of a run that did not come to its end. An interrupted one is kept as it is,
