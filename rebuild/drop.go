@@ -90,11 +90,11 @@ func (r *Run) Freed() []Freed { return r.freed }
 
 func (r *Run) superfluous() []Kept {
 	h := r.Header
-	if r.plan == nil || h.KeepOld != KeepNext && h.KeepOld != KeepNever {
+	if r.plan == nil || !h.Replace || h.KeepOld != KeepNext && h.KeepOld != KeepNever {
 		return nil
 	}
 	list := slices.Clone(r.plan.Frees)
-	if h.KeepOld == KeepNever && h.Replace {
+	if h.KeepOld == KeepNever {
 		list = append(list, Kept{Run: h.Run, Database: h.Aside})
 	}
 	return list

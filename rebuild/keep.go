@@ -17,7 +17,7 @@ type Keep string
 // The ways to keep. A header without one is of a run that was begun before there was a choice, and means KeepAlways.
 const (
 	KeepNext   Keep = "next"   // until a later run of the same database is proved
-	KeepAlways Keep = "always" // for ever, and by this run all those of earlier runs, too
+	KeepAlways Keep = "always" // for ever; a run of this kind drops those of earlier runs neither
 	KeepNever  Keep = "never"  // until its own run is proved, which then cannot be taken back
 )
 
@@ -244,13 +244,14 @@ func (r *Run) unhindered(ctx context.Context, own *Report) error {
 }
 
 // planKept finds what the run will drop once it is proved: what earlier runs have set aside, as far as they are
-// proved now. What is not in the plan is not dropped.
+// proved now. What is not in the plan is not dropped. A run that replaces nothing drops nothing: where the database
+// itself is lost, nobody is asked, and what is left beside is worth more than its room.
 func (r *Run) planKept(ctx context.Context, p *Plan) error {
 	if err := r.unhindered(ctx, nil); err != nil {
 		return err
 	}
 	p.KeepOld = r.Header.KeepOld
-	if p.KeepOld != KeepNext && p.KeepOld != KeepNever {
+	if !r.Header.Replace || p.KeepOld != KeepNext && p.KeepOld != KeepNever {
 		return nil
 	}
 	a := r.asides()
