@@ -14,10 +14,7 @@ import (
 
 // spare is a database that nobody needs, as far as the journals know: the run that took it out of its place has come to
 // its end, and said so. Only [Asides.judge] makes one.
-type spare struct {
-	owner    Header
-	database string
-}
+type spare struct{ aside *engine.SetAside }
 
 // judge decides by the journals alone whether a database that a run has taken out of its place may be dropped.
 // Until its run is proved, or undone, it may be the only copy of its rows.
@@ -46,7 +43,11 @@ func (a Asides) judge(owner *Report, name string, others []*Report) (*spare, err
 			return nil, fmt.Errorf("database %s: runs %s and %s give the same names", name, h.Run, o.Header.Run)
 		}
 	}
-	return &spare{h, name}, nil
+	aside, err := engine.AdoptSetAside(a.Server, h.Database, h.Run.Run(), name)
+	if err != nil {
+		return nil, err
+	}
+	return &spare{aside}, nil
 }
 
 // outlives says why what a run has set aside is not dropped by a later one; nil = it is. That the later run is later,
@@ -182,10 +183,6 @@ func (a Asides) drop(ctx context.Context, j *journal.Journal, owner *Report, nam
 	if err != nil {
 		return 0, err
 	}
-	aside, err := engine.AdoptSetAside(a.Server, spare.owner.Database, spare.owner.Run.Run(), spare.database)
-	if err != nil {
-		return 0, err
-	}
 	word := Drop{Database: name, By: by, State: dropDone}
 	info, err := a.Server.Stat(ctx, name)
 	if errors.Is(err, engine.ErrNotExist) && owner.drop(name) != nil {
@@ -195,7 +192,7 @@ func (a Asides) drop(ctx context.Context, j *journal.Journal, owner *Report, nam
 		return 0, err
 	}
 	begun := false
-	err = aside.Drop(ctx, func() error {
+	err = spare.aside.Drop(ctx, func() error {
 		begun, word.State = true, dropBegun
 		return j.Append(journal.KindNote, dropNote, word)
 	})

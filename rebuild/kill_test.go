@@ -49,6 +49,9 @@ func child(path string) error {
 		return err
 	}
 	p := s.process(report.Header)
+	if at := os.Getenv(dropVariable); at != "" {
+		p.Server = dying{p.Server, at}
+	}
 	return errors.Join(p.Execute(context.Background(), j), j.Close())
 }
 
