@@ -152,7 +152,7 @@ func (a Asides) Drop(ctx context.Context, run snapshot.ID) (freed []Freed, err e
 		if midway, err := a.midway(ctx, o); err != nil {
 			return nil, err
 		} else if midway {
-			return nil, &InTheWay{o.Header.Run, true, fmt.Sprintf("stopped midway: the old database is set aside as %s", o.Header.Aside)}
+			return nil, o.inTheWay()
 		}
 	}
 	list, err := a.Look(ctx, owner)

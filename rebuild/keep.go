@@ -77,7 +77,8 @@ type Freed struct {
 // InTheWay is another run of the same database that must come to its end, or be taken back, first.
 type InTheWay struct {
 	Run    snapshot.ID
-	Midway bool // it can go on; else it is proved
+	Midway bool        // it can go on; else it is proved
+	Undo   snapshot.ID // the run to take back first
 	what   string
 }
 
@@ -202,6 +203,11 @@ func (r *Report) swapped() bool {
 	return r.Proof("swap", &p) && p.Database == r.Header.Database
 }
 
+// inTheWay says that the run has stopped midway.
+func (r *Report) inTheWay() error {
+	return &InTheWay{r.Header.Run, true, r.Header.Run, "stopped midway: the old database is set aside as " + r.Header.Aside}
+}
+
 func (r *Run) asides() Asides {
 	if r.Dir == "" {
 		return Asides{Server: r.Server}
@@ -230,14 +236,14 @@ func (r *Run) unhindered(ctx context.Context, own *Report) error {
 	}
 	for _, o := range others {
 		if ours && o.State == StateProved && o.moved.After(own.moved) {
-			return &InTheWay{o.Header.Run, false, "was proved since, and has put its database where this run's would be thrown away"}
+			return &InTheWay{o.Header.Run, false, own.Header.Run, "was proved since, and has put its database where this run's would be thrown away"}
 		}
 		theirs, err := half(o)
 		if err != nil {
 			return err
 		}
 		if theirs && (!ours || o.moved.After(own.moved)) {
-			return &InTheWay{o.Header.Run, true, fmt.Sprintf("stopped midway: the old database is set aside as %s", o.Header.Aside)}
+			return o.inTheWay()
 		}
 	}
 	return nil

@@ -202,9 +202,38 @@ func TestMidwayIsInTheWay(t *testing.T) {
 		t.Errorf("resume: %v, want InTheWay", err)
 	}
 	s.wantAsItWas(t, newer)
-	if s.dump(t, a.Header.Aside) != before {
-		t.Error("the only copy of the first database differs")
+	kept, err := s.process(a.Header).undo(t)
+	must(t, err)
+	s.wantAsItWas(t, before)
+	if s.dump(t, kept) != newer {
+		t.Error("the undo did not keep what had the name")
 	}
+}
+
+// The old database of a run that is proved is not put over what a later one has half built.
+func TestUndoBesideMidway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fewUsers)
+	a, b := s.again(t, restore.Beside, rebuild.KeepNext), s.again(t, restore.InPlace, rebuild.KeepNext)
+	a.proved(t)
+	between := s.dump(t, s.name)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.Notify = on("create", "done", cancel)
+	if f := failure(t, b.execute(t, ctx)); f.State != rebuild.Midway {
+		t.Fatalf("state %v, want midway", f.State)
+	}
+	s.settle(t)
+	var way *rebuild.InTheWay
+	if _, err := s.process(a.Header).undo(t); !errors.As(err, &way) || !way.Midway || way.Run != b.Header.Run {
+		t.Errorf("undo: %v, want InTheWay", err)
+	}
+	if _, err := s.asides().Drop(t.Context(), a.Header.Run); !errors.As(err, &way) {
+		t.Errorf("drop: %v, want InTheWay", err)
+	}
+	if freed := s.process(b.Header).proved(t); len(freed) != 1 || freed[0].Run != a.Header.Run || freed[0].Error != "" {
+		t.Errorf("the resumed run dropped %+v", freed)
+	}
+	s.wantProved(t, b, between, between)
 }
 
 // Somebody is connected to the old database: it stays whole, and the next run drops it.

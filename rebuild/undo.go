@@ -38,7 +38,7 @@ func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err er
 }
 
 // CanUndo says why the run cannot be taken back. own is its report; nothing is changed.
-// Errors: [ErrGone]; [*InTheWay] where a later run has put its database in the place of this one's.
+// Errors: [ErrGone]; [*InTheWay] where a later run has put its database in the place of this one's, or is about to.
 func (r *Run) CanUndo(ctx context.Context, own *Report) error {
 	h := r.Header
 	if d := own.drop(h.Aside); d != nil {
@@ -55,21 +55,24 @@ func (r *Run) CanUndo(ctx context.Context, own *Report) error {
 		}
 		return nil
 	}
+	if !own.swapped() {
+		return nil // what has the name is kept, whose ever it is
+	}
 	a := r.asides()
 	others, err := a.runs(&h)
 	if err != nil {
 		return err
 	}
 	for _, o := range others {
-		if own.moved.IsZero() || !o.moved.After(own.moved) {
-			continue
-		}
 		midway, err := a.midway(ctx, o)
 		if err != nil {
 			return err
 		}
-		if midway || o.State == StateProved {
-			return &InTheWay{o.Header.Run, midway, "has put its database in the place of this run's since"}
+		if midway && !o.swapped() {
+			return o.inTheWay()
+		}
+		if (midway || o.State == StateProved) && o.moved.After(own.moved) {
+			return &InTheWay{o.Header.Run, midway, o.Header.Run, "has put its database in the place of this run's since"}
 		}
 	}
 	return nil

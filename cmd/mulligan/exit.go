@@ -162,7 +162,7 @@ func classify(err error) (code int, hints []string) {
 	if errors.As(err, &way) && way.Midway {
 		hints = append(hints, fmt.Sprintf("nothing was changed; first `mulligan resume %s`, or `mulligan undo %s`", way.Run, way.Run))
 	} else if way != nil {
-		hints = append(hints, fmt.Sprintf("nothing was changed; `mulligan undo %s` comes first", way.Run))
+		hints = append(hints, fmt.Sprintf("nothing was changed; `mulligan undo %s` comes first", way.Undo))
 	}
 	var stopped *runError
 	if errors.As(err, &stopped) {
