@@ -43,7 +43,7 @@ type Server interface {
 	// What like has and the caller may not set is an error, never left out in silence.
 	Create(ctx context.Context, name string, like *Info) error
 	// Drop removes a database; one that does not exist is ErrNotExist, one with sessions ErrInUse.
-	// Only [Scratch] calls it.
+	// Only [Scratch] and [SetAside] call it.
 	Drop(ctx context.Context, name string) error
 	// Open connects to a database and proves that it is connected to name. Errors: ErrNotExist, ErrDenied.
 	Open(ctx context.Context, name string) (DB, error)

@@ -55,6 +55,9 @@ func child(path string) error {
 	}
 	p := s.process(report.Header)
 	dieAsTold(p)
+	if at := os.Getenv(dropVariable); at != "" {
+		p.Server = dying{p.Server, at}
+	}
 	return errors.Join(p.Execute(context.Background(), j), j.Close())
 }
 

@@ -25,6 +25,7 @@ var (
 	ErrStrategy = errors.New("the strategy cannot be taken here")
 	ErrNoRows   = errors.New("the snapshot carries nothing but a ledger")
 	ErrUndone   = errors.New("the run was undone: begin a new one")
+	ErrGone     = errors.New("the old database is gone")
 )
 
 // Plan is what a run would do. Making one changes nothing.
@@ -48,6 +49,8 @@ type Plan struct {
 	Carried    []PlannedTable     `json:"carried"`
 	Pulled     []schema.Name      `json:"pulled,omitempty"` // carried only because a carried table needs them
 	Left       []PlannedTable     `json:"left_behind"`      // made empty by the migrations, if they make them
+	KeepOld    Keep               `json:"keep_old,omitempty"`
+	Frees      []Kept             `json:"frees,omitempty"` // set aside by earlier runs, and dropped when this one is proved
 	Warnings   []string           `json:"warnings,omitempty"`
 }
 
@@ -91,6 +94,9 @@ func (r *Run) MakePlan(ctx context.Context) (*Plan, error) {
 	}
 	if _, ok := r.Server.(engine.Renamer); !ok {
 		return nil, fmt.Errorf("strategy %s on %s: %w: databases cannot be renamed", h.Strategy, traits.Family, ErrStrategy)
+	}
+	if err := r.planKept(ctx, p); err != nil {
+		return nil, err
 	}
 	files, err := r.Tool.Source.Migrations(ctx)
 	if err != nil {

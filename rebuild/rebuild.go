@@ -50,6 +50,7 @@ type Header struct {
 	Source   string           `json:"source"` // the snapshot's folder in the repository
 	Options  restore.Options  `json:"options"`
 	Rules    backup.Rules     `json:"rules"`
+	KeepOld  Keep             `json:"keep_old,omitempty"` // how long the old database is kept
 }
 
 // Run is one execution of a pipeline.
@@ -71,6 +72,7 @@ type Run struct {
 	build   *restore.Build
 	plan    *Plan
 	journal *journal.Journal
+	freed   []Freed
 }
 
 // State says how the target was left by a run that failed.
@@ -154,9 +156,14 @@ func (r *Run) prepare() {
 }
 
 // Execute runs what is still to do. It holds a lock inside the server, so that no second run works on the
-// database. Errors: [*Failure]; [engine.ErrLocked] and [ErrUndone] before anything was done.
+// database. What it makes superfluous it drops when it is proved: [Run.Freed].
+// Errors: [*Failure]; [engine.ErrLocked], [*InTheWay] and [ErrUndone] before anything was done.
 func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
-	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
+	own, err := NewReport(j.Entries())
+	if err != nil {
+		return err
+	}
+	if own.State == StateUndone {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
 	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This(r.Header.Command, r.Header.Run.String()))
@@ -164,13 +171,16 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 		return err
 	}
 	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
+	if err := r.unhindered(ctx, own); err != nil {
+		return err
+	}
 	if r.Again {
 		if err := r.refresh(ctx, j, time.Now()); err != nil {
 			return err
 		}
 	}
 	r.prepare()
-	r.build.Held = held.Held
+	r.build.Held, r.build.Notes = held.Held, j
 	unfence, err := r.fence(ctx)
 	if err != nil {
 		return err
@@ -178,7 +188,6 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	defer func() { _ = unfence() }() // so does the fence; what was written without it is seen at the swap
 	r.journal = j
 	stages := r.Stages()
-	r.build.Notes = j
 	err = pipeline.Run(ctx, j, stages, r.Notify)
 	if err == nil {
 		err = j.Append(journal.KindEnd, "", nil)
@@ -186,7 +195,9 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if err != nil {
 		return r.failed(ctx, j, errors.Join(err, r.build.Close()))
 	}
-	return r.build.Close()
+	err = r.build.Close()
+	r.tidy(ctx, j)
+	return err
 }
 
 // failed decides what becomes of a run that did not come to its end. An interrupted one is kept as it is,

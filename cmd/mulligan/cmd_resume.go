@@ -88,6 +88,13 @@ func (a *app) undo(ctx context.Context, name, protectedName string) error {
 	if report.State == rebuild.StateUndone {
 		return usageError{fmt.Errorf("run %s is undone already", h.Run), ""}
 	}
+	run, err := a.newRun(s, h)
+	if err != nil {
+		return err
+	}
+	if err := run.CanUndo(ctx, report); err != nil {
+		return err
+	}
 	what := fmt.Sprintf("%s %s will be again what it was before run %s", h.Family, h.Database, h.Run)
 	if err := a.guard(s.target, h.Database, protectedName, what); err != nil {
 		return err
@@ -97,10 +104,6 @@ func (a *app) undo(ctx context.Context, name, protectedName string) error {
 		return err
 	}
 	defer unlock()
-	run, err := a.newRun(s, h)
-	if err != nil {
-		return err
-	}
 	j, err := a.openJournal(report)
 	if err != nil {
 		return err

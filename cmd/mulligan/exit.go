@@ -75,12 +75,20 @@ func exitRules() []exitRule {
 		{is(migration.ErrAmbiguous), exitFailed, "name the right one with migrations.tool and migrations.table in the configuration"},
 		{is(migration.ErrNone), exitFailed, "look at migrations.dir, and for TypeORM at the data source's `migrations`"},
 		{is(backup.ErrNoTable), exitFailed, "look at tables.include, tables.exclude and tables.where; names are case-sensitive"},
+		{is(rebuild.ErrGone), exitFailed, "`mulligan restore SNAPSHOT` makes the database of its snapshot; nothing was changed"},
+		{isInTheWay, exitFailed, ""},
+		{is(errKept), exitFailed, "it is kept as it is: stop what uses it, and run it again"},
 		{isFull, exitFailed, "make room where snapshots and temporary files go; nothing that was half written is listed"},
 		{is(engine.ErrInUse), exitFailed, "stop the application, or pass --evict to end its sessions"},
 		{is(engine.ErrNoServer), exitFailed, "is the server running, and are host and port right?"},
 		{is(engine.ErrNotExist), exitFailed, "is the database's name right? `mulligan restore` can make it from a snapshot"},
 		{is(engine.ErrDenied), exitFailed, "check user, password and grants; docs/engines.md lists the grants that each command needs"},
 	}
+}
+
+func isInTheWay(err error) bool {
+	var way *rebuild.InTheWay
+	return errors.As(err, &way)
 }
 
 // isFull tells a disk, a quota or a limit that has no room.
@@ -155,6 +163,12 @@ func classify(err error) (code int, hints []string) {
 	var locked *engine.LockedError
 	if errors.As(err, &locked) {
 		hints = append(hints, lockedHints(locked)...)
+	}
+	var way *rebuild.InTheWay
+	if errors.As(err, &way) && way.Midway {
+		hints = append(hints, fmt.Sprintf("nothing was changed; first `mulligan resume %s`, or `mulligan undo %s`", way.Run, way.Run))
+	} else if way != nil {
+		hints = append(hints, fmt.Sprintf("nothing was changed; `mulligan undo %s` comes first", way.Undo))
 	}
 	var stopped *runError
 	if errors.As(err, &stopped) {

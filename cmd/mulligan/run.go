@@ -84,6 +84,12 @@ func (a *app) execute(ctx context.Context, run *rebuild.Run, begun *rebuild.Repo
 	if err != nil {
 		return err
 	}
+	report.Freed = run.Freed()
+	for _, f := range report.Freed {
+		if f.Error != "" {
+			fmt.Fprintf(a.stderr, "warning: database %s, which run %s set aside, is not dropped: %s\n", f.Database, f.Run, f.Error)
+		}
+	}
 	return a.result(report, func(w io.Writer) { a.describeOutcome(w, run, report) })
 }
 
@@ -92,8 +98,14 @@ func (a *app) describeOutcome(w io.Writer, run *rebuild.Run, r *rebuild.Report) 
 	r.Proof("compare-data", &data)
 	fmt.Fprintf(w, "proved: database %s holds all %s of the snapshot, and every migration is applied (%s)\n",
 		r.Header.Database, plural(data.Rows, "row"), took(r.Finished.Sub(r.Started)))
-	if r.Header.Replace {
+	own := func(f rebuild.Freed) bool { return f.Error == "" && f.Run == r.Header.Run }
+	if r.Header.Replace && !slices.ContainsFunc(r.Freed, own) {
 		fmt.Fprintf(w, "the old database is kept as %s; `mulligan undo %s` puts it back\n", r.Header.Aside, r.Header.Run)
+	}
+	for _, f := range r.Freed {
+		if f.Error == "" {
+			fmt.Fprintf(w, "dropped %s (%s), which run %s had set aside\n", f.Database, size(f.Bytes), f.Run)
+		}
 	}
 	fmt.Fprintf(w, "snapshot %s, journal and report in %s\n", r.Header.Snapshot, run.Dir)
 }

@@ -40,6 +40,7 @@ func Test(t *testing.T, cfg Config) {
 	}{
 		{"Server", testServer},
 		{"Scratch", testScratch},
+		{"SetAside", testSetAside},
 		{"Session", testSession},
 		{"Inspect", testInspect},
 		{"Changes", testChanges},
