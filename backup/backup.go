@@ -88,6 +88,7 @@ type job struct {
 	ledger    []migration.Record
 	files     []migration.Migration
 	objects   []schema.Object
+	keepsakes []schema.Keepsake
 	before    *schema.Schema
 	selection *Selection
 	manifest  *snapshot.Manifest
@@ -114,6 +115,11 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		return nil, fmt.Errorf("inspect database %s: %w", src.Name, err)
 	}
 	b.objects = b.before.Objects
+	if keeper, ok := src.DB.(engine.Keeper); ok {
+		if b.keepsakes, err = keeper.Keepsakes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if b.selection, err = Select(b.before, b.options.Rules); err != nil {
 		return nil, err
 	}
@@ -179,7 +185,7 @@ func (b *job) describe(ctx context.Context, view engine.View) error {
 		Database: snapshot.Database(*info),
 		Started:  time.Now().UTC(),
 		Point:    snapshot.Point(point),
-		Excluded: b.selection.Excluded, Objects: b.objects,
+		Excluded: b.selection.Excluded, Objects: b.objects, Keepsakes: b.keepsakes,
 	}
 	for _, q := range seen.Sequences {
 		if q.Table == nil || b.chosen(*q.Table) {

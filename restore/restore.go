@@ -69,6 +69,7 @@ type Build struct {
 	Snapshot snapshot.ID // may be set later, by a stage before verify
 	Options  Options
 	Position *migration.ID                                // where the doctor says that the rows belong; nil = where the ledger says
+	First    []string                                     // keys of keepsakes that the doctor says the migrations need and do not make
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown
 
@@ -78,6 +79,7 @@ type Build struct {
 	files    []migration.Migration
 	replayed replayProof
 	loaded   *loadProof // nil = not known to be complete
+	kept     *keepProof // nil = not known to be complete
 	layout   layout
 }
 
@@ -92,6 +94,7 @@ func (b *Build) Stages() []pipeline.Stage {
 		{Name: "compare-schema", Check: b.checkSchema, Back: "create"},
 		{Name: "load", Do: b.load, Check: b.checkLoad, Keep: b.keepLoad, Back: "create"},
 		{Name: "compare-data", Check: b.checkData, Back: "create"},
+		{Name: "keep", Do: b.keep, Check: b.checkKeep, Keep: b.keepKeep, Back: "create"},
 		{Name: "advance", Do: b.advance, Check: b.checkAdvance, Back: "create"},
 		{Name: "swap", Do: b.swap, Check: b.checkSwap},
 	}

@@ -31,3 +31,18 @@ func Lacking(want, have []Keepsake) []Keepsake {
 	}
 	return list
 }
+
+// Covers gives a function that tells whether a change goes away when the keepsakes are given. An extension that the
+// migrations make in another version or place does not: its members are what they asked for.
+func Covers(list []Keepsake) func(Change) bool {
+	keys := make(map[string]bool, len(list))
+	for _, k := range list {
+		keys[k.Key()] = true
+	}
+	return func(c Change) bool {
+		return keys[c.Kind+" "+c.Name] && (c.Kind != KindExtension || c.Old == "" || c.New == "")
+	}
+}
+
+// KindExtension is the object that stands for an extension of the server, whose members are no objects of the schema.
+const KindExtension = "extension"

@@ -156,6 +156,9 @@ func describePlan(w io.Writer, p *rebuild.Plan) {
 	for _, t := range p.Left {
 		fmt.Fprintf(w, "              left behind: table %s%s (%s)\n", t.Name, aboutRows(t.Rows), t.Rule)
 	}
+	for _, u := range p.Unkept {
+		fmt.Fprintf(w, "              left behind: %s\n", u)
+	}
 	fmt.Fprintf(w, "  strategy    %s: built as %s, the old one is kept as %s\n", p.Strategy, p.Next, p.Aside)
 	if p.Sessions > 0 {
 		fmt.Fprintf(w, "  sessions    %d are connected now; the database must be free of them at the swap (--evict ends them)\n", p.Sessions)
@@ -181,6 +184,9 @@ func describeExamination(w io.Writer, p *rebuild.Plan) {
 	}
 	for _, diff := range x.Lost {
 		fmt.Fprintf(w, "              would be lost (--accept-drift): %s\n", diff.Text)
+	}
+	for _, diff := range x.Kept {
+		fmt.Fprintf(w, "              kept, though no migration makes it: %s %s\n", diff.Kind, diff.Name)
 	}
 }
 

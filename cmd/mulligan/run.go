@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"mulligan/engine"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/rebuild"
@@ -87,6 +88,11 @@ func (a *app) describeOutcome(w io.Writer, run *rebuild.Run, r *rebuild.Report) 
 	r.Proof("compare-data", &data)
 	fmt.Fprintf(w, "proved: database %s holds all %s of the snapshot, and every migration is applied (%s)\n",
 		r.Header.Database, plural(data.Rows, "row"), took(r.Finished.Sub(r.Started)))
+	var keep struct{ Left []engine.Unkept }
+	r.Proof("keep", &keep)
+	for _, u := range keep.Left {
+		fmt.Fprintf(w, "left out: %s\n", u)
+	}
 	if r.Header.Replace {
 		fmt.Fprintf(w, "the old database is kept as %s; `mulligan undo %s` puts it back\n", r.Header.Aside, r.Header.Run)
 	}
