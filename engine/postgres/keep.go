@@ -131,6 +131,7 @@ type keeping struct {
 	conn  *pgx.Conn
 	want  []found
 	roles map[string]bool
+	there map[string]*found // what the database has; nil = something was given since the last look
 	rest  []engine.Unkept
 }
 
@@ -195,15 +196,18 @@ func (k *keeping) giveStep(ctx context.Context, list []found) error {
 }
 
 func (k *keeping) look(ctx context.Context) (map[string]*found, error) {
+	if k.there != nil {
+		return k.there, nil
+	}
 	all, err := readKeepsakes(ctx, k.conn)
 	if err != nil {
 		return nil, err
 	}
-	there := make(map[string]*found, len(all))
+	k.there = make(map[string]*found, len(all))
 	for i := range all {
-		there[all[i].Key()] = &all[i]
+		k.there[all[i].Key()] = &all[i]
 	}
-	return there, nil
+	return k.there, nil
 }
 
 func (k *keeping) giveOne(ctx context.Context, w, has *found) error {
@@ -375,6 +379,7 @@ func partName(name string) string {
 
 // try sends statements, all or none. What the server refuses is noted, and the transaction goes on.
 func (k *keeping) try(ctx context.Context, w *found, statements ...string) error {
+	k.there = nil
 	if _, err := k.conn.Exec(ctx, "SAVEPOINT keepsake"); err != nil {
 		return err
 	}
