@@ -4,7 +4,7 @@
 //	enginetest.Test(t, enginetest.Config{Connect: connect, NewName: name})
 //
 // What an engine can only do by an optional interface ([engine.Renamer], [engine.Evicter],
-// [engine.Locker]) is tested where the server has it. An adapter says beside its types, with
+// [engine.Locker], [engine.Keeper]) is tested where the server has it. An adapter says beside its types, with
 // `var _ engine.Renamer = …`, that it has.
 package enginetest
 
@@ -52,6 +52,7 @@ func Test(t *testing.T, cfg Config) {
 		{"RoundTrip", testRoundTrip},
 		{"Load", testLoad},
 		{"Finish", testFinish},
+		{"Keep", testKeep},
 		{"Optional", testOptional},
 	}
 	for _, g := range groups {
