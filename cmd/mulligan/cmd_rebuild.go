@@ -104,7 +104,8 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 	if err != nil {
 		return err
 	}
-	if o.plan {
+	asks := h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json()
+	if o.plan || asks && o.acceptDrift { // who accepts a loss sees what it is before the question
 		show := a.newProgress()
 		run.Replayed = func(id migration.ID, played int) { show.step("replay", string(id), played) }
 		err := run.Examine(ctx, plan)
@@ -112,9 +113,11 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 		if err != nil {
 			return err
 		}
+	}
+	if o.plan {
 		return a.result(plan, func(w io.Writer) { describePlan(w, plan) })
 	}
-	if h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json() {
+	if asks {
 		describePlan(a.stderr, plan)
 	}
 	what := fmt.Sprintf("%s %s will be replaced by a new one; it is kept as %s", plan.Engine, h.Database, h.Aside)

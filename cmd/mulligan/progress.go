@@ -11,7 +11,6 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"mulligan/engine"
 	"mulligan/pipeline"
 )
 
@@ -170,7 +169,7 @@ func summary(stage string, proof json.RawMessage) string {
 		New, Drift  []any
 		ToKeep      []any `json:"to_keep"`
 		Kept        int64
-		Left        []engine.Unkept
+		Left        []any
 		Tables      json.RawMessage
 		Ran         []string
 		Ledger      int64
@@ -213,7 +212,7 @@ func summary(stage string, proof json.RawMessage) string {
 		_ = json.Unmarshal(p.Tables, &tables) // an older proof without them is said without them
 		return fmt.Sprintf("%s: count and digest of all %s equal the snapshot's", plural(int64(len(tables)), "table"), plural(p.Rows, "row"))
 	case "keep":
-		return keepSummary(p.Kept, p.Left)
+		return keepSummary(p.Kept, len(p.Left))
 	case "advance":
 		if len(p.Ran) == 0 {
 			return "nothing was pending"
@@ -229,17 +228,14 @@ func summary(stage string, proof json.RawMessage) string {
 	}
 }
 
-// keepSummary says what else the new database has of the old one, and names what it has not.
-func keepSummary(kept int64, left []engine.Unkept) string {
-	if kept == 0 && len(left) == 0 {
-		return "nothing besides tables"
-	}
+// keepSummary says what else the new database has of the old one; what it has not, the outcome names.
+func keepSummary(kept int64, left int) string {
 	text := count(kept) + " owners, grants, comments and the like as in the old database"
-	for i, u := range left {
-		if i == 10 {
-			return text + fmt.Sprintf("\n    left out: … and %d more", len(left)-i)
-		}
-		text += "\n    left out: " + u.String()
+	switch {
+	case kept == 0 && left == 0:
+		return "nothing besides tables"
+	case left > 0:
+		text += fmt.Sprintf(", %d left out", left)
 	}
 	return text
 }
