@@ -101,6 +101,7 @@ type job struct {
 	ledger    []migration.Record
 	files     []migration.Migration
 	objects   []schema.Object
+	keepsakes []schema.Keepsake
 	before    *schema.Schema
 	selection *Selection
 	marks     map[schema.Name]string
@@ -131,6 +132,11 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		return nil, fmt.Errorf("inspect database %s: %w", src.Name, err)
 	}
 	b.objects = b.before.Objects
+	if keeper, ok := src.DB.(engine.Keeper); ok {
+		if b.keepsakes, err = keeper.Keepsakes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if b.selection, err = Select(b.before, b.options.Rules); err != nil {
 		return nil, err
 	}
@@ -196,7 +202,7 @@ func (b *job) describe(ctx context.Context, view engine.View) error {
 		Database: snapshot.Database(*info),
 		Started:  time.Now().UTC(),
 		Point:    snapshot.Point(point),
-		Excluded: b.selection.Excluded, Objects: b.objects,
+		Excluded: b.selection.Excluded, Objects: b.objects, Keepsakes: b.keepsakes,
 	}
 	for _, q := range seen.Sequences {
 		if q.Table == nil || b.chosen(*q.Table) {

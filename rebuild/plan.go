@@ -50,7 +50,8 @@ type Plan struct {
 	Pulled     []schema.Name      `json:"pulled,omitempty"` // carried only because a carried table needs them
 	Left       []PlannedTable     `json:"left_behind"`      // made empty by the migrations, if they make them
 	KeepOld    Keep               `json:"keep_old,omitempty"`
-	Frees      []Kept             `json:"frees,omitempty"` // set aside by earlier runs, and dropped when this one is proved
+	Frees      []Kept             `json:"frees,omitempty"`    // set aside by earlier runs, and dropped when this one is proved
+	Unkept     []engine.Unkept    `json:"left_out,omitempty"` // what belongs to the database besides tables, and the new one cannot be given
 	Warnings   []string           `json:"warnings,omitempty"`
 }
 
@@ -146,7 +147,11 @@ func (r *Run) planDatabase(ctx context.Context, p *Plan, files []migration.Migra
 	}
 	p.Records, p.Recorded, p.Migrations = len(records), migration.Position(files, records), migration.Compare(files, records)
 	p.tables(s, sel)
-	return nil
+	keepsakes, err := doctor.Keepsakes(ctx, db)
+	if err != nil {
+		return err
+	}
+	return r.leave(ctx, p, keepsakes)
 }
 
 func (p *Plan) tables(s *schema.Schema, sel *backup.Selection) {
@@ -193,6 +198,9 @@ func (r *Run) planRestore(ctx context.Context, p *Plan, files []migration.Migrat
 	for _, e := range m.Excluded {
 		p.Left = append(p.Left, PlannedTable{Name: e.Name, Rows: -1, Rule: e.Rule})
 	}
+	if err := r.leave(ctx, p, m.Keepsakes); err != nil {
+		return err
+	}
 	if !r.Header.Replace {
 		return nil
 	}
@@ -208,7 +216,9 @@ type Examination struct {
 	Position migration.ID        `json:"position"` // where the rows belong
 	Match    doctor.Match        `json:"match"`
 	Findings []doctor.Finding    `json:"findings"`
-	Lost     []doctor.Difference `json:"lost"` // what no migration makes, and the new database will lack
+	Lost     []doctor.Difference `json:"lost"`            // what no migration makes, and the new database will lack
+	Kept     []doctor.Difference `json:"kept,omitempty"`  // what no migration makes, and the new database gets all the same
+	First    []string            `json:"first,omitempty"` // what the migrations need and none of them makes: extensions, by kind and name
 }
 
 // Examine asks the doctor where the rows belong, and what the migrations do not make. It changes nothing but for a
@@ -230,10 +240,8 @@ func (r *Run) Examine(ctx context.Context, p *Plan) error {
 		return err
 	}
 	x := &Examination{Position: d.Effective, Match: d.Match, Findings: d.Findings, Lost: []doctor.Difference{}}
-	for _, diff := range d.Drift {
-		if diff.New != "" {
-			x.Lost = append(x.Lost, diff)
-		}
+	if err := r.sort(ctx, x, c, d); err != nil {
+		return err
 	}
 	if d.Match == doctor.Unknown {
 		if !errors.Is(d.Replay, errors.ErrUnsupported) {
@@ -287,7 +295,7 @@ func (r *Run) asCase(ctx context.Context) (*doctor.Case, error) {
 	}
 	m := reader.Manifest()
 	like := engine.Info(m.Database)
-	c.Live, c.Version, c.Place = restore.Schema(m), m.ServerVersion, src.Place(&like)
+	c.Live, c.Keepsakes, c.Version, c.Place = restore.Schema(m), m.Keepsakes, m.ServerVersion, src.Place(&like)
 	if m.Ledger != nil {
 		c.Records = restore.Records(m.Ledger.Records)
 	}
@@ -306,6 +314,9 @@ func (r *Run) liveCase(ctx context.Context, c *doctor.Case, src *doctor.Source) 
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if c.Live, err = db.Inspect(ctx); err != nil {
 		return fmt.Errorf("inspect database %s: %w", c.Database, err)
+	}
+	if c.Keepsakes, err = doctor.Keepsakes(ctx, db); err != nil {
+		return err
 	}
 	c.Records, err = r.Tool.Ledger.Records(ctx, db, c.Files)
 	if err != nil && !errors.Is(err, migration.ErrNoLedger) {
@@ -339,7 +350,7 @@ func (r *Run) preflight(ctx context.Context) error {
 func (r *Run) usePlan(p *Plan) {
 	r.plan = p
 	if p.Examined != nil {
-		r.build.Position = &p.Examined.Position
+		r.build.Position, r.build.First = &p.Examined.Position, p.Examined.First
 	}
 }
 

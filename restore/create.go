@@ -16,6 +16,7 @@ type createProof struct {
 	Database   string            `json:"database"`
 	SetAside   string            `json:"set_aside,omitempty"` // where the old one is; empty = still under its own name
 	Properties map[string]string `json:"properties,omitempty"`
+	First      []string          `json:"first,omitempty"` // what the migrations need and do not make: extensions
 }
 
 // create makes the new empty database, and before it throws away what an interrupted attempt left.
@@ -38,7 +39,7 @@ func (b *Build) create(ctx context.Context) error {
 	if err := b.Server.Create(ctx, b.Next, b.Like); err != nil {
 		return fmt.Errorf("create database %s: %w", b.Next, err)
 	}
-	return nil
+	return b.furnish(ctx)
 }
 
 func (b *Build) checkCreate(ctx context.Context) (any, error) {
@@ -60,7 +61,10 @@ func (b *Build) checkCreate(ctx context.Context) (any, error) {
 	if b.Like != nil && !maps.Equal(b.Like.Properties, info.Properties) {
 		return nil, fmt.Errorf("database %s is not like the old one: %v, was %v", b.Next, info.Properties, b.Like.Properties)
 	}
-	proof := createProof{Database: b.Next, Properties: info.Properties}
+	if err := b.furnished(ctx, db); err != nil {
+		return nil, err
+	}
+	proof := createProof{Database: b.Next, Properties: info.Properties, First: b.First}
 	if b.Strategy == InPlace {
 		if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
 			return nil, fmt.Errorf("the old database, set aside as %s: %w", b.Aside, err)

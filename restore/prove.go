@@ -23,6 +23,7 @@ type schemaProof struct {
 	Equal    bool            `json:"equal"`
 	Cosmetic []schema.Change `json:"cosmetic,omitempty"` // names of indexes and constraints, order of columns: the meaning is the same
 	New      []schema.Change `json:"new,omitempty"`      // made by migrations, absent in the old database
+	Kept     []schema.Change `json:"to_keep,omitempty"`  // made by no migration, and to be given by the stage keep
 	Drift    []schema.Change `json:"drift,omitempty"`    // in the old database, and not carried over
 	Accepted bool            `json:"accepted,omitempty"`
 }
@@ -39,9 +40,12 @@ func (b *Build) checkSchema(ctx context.Context) (any, error) {
 		return nil, fmt.Errorf("inspect database %s: %w", b.Next, err)
 	}
 	changes, cosmetic := schema.Split(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
-	p := schemaProof{Equal: len(changes) == 0, Cosmetic: cosmetic, Accepted: b.Options.AcceptDrift || b.Options.Newest}
+	p := schemaProof{Equal: len(changes) == 0, Cosmetic: cosmetic, Accepted: b.acceptsDrift()}
+	covered := schema.Covers(b.manifest().Keepsakes)
 	for _, c := range changes {
-		if c.Old == "" {
+		if covered(c) {
+			p.Kept = append(p.Kept, c)
+		} else if c.Old == "" {
 			p.New = append(p.New, c)
 		} else {
 			p.Drift = append(p.Drift, c)
@@ -53,17 +57,23 @@ func (b *Build) checkSchema(ctx context.Context) (any, error) {
 	return p, nil
 }
 
+func (b *Build) acceptsDrift() bool { return b.Options.AcceptDrift || b.Options.Newest }
+
 func driftError(drift []schema.Change) error {
-	const most = 12
 	var lines []string
-	for i, c := range drift {
-		if i == most {
-			lines = append(lines, fmt.Sprintf("and %d more", len(drift)-most))
-			break
-		}
+	for _, c := range drift {
 		lines = append(lines, c.String())
 	}
-	return fmt.Errorf("%w, and it would not be carried over:\n  %s", ErrDrift, strings.Join(lines, "\n  "))
+	return fmt.Errorf("%w, and it would not be carried over:\n  %s", ErrDrift, strings.Join(few(lines), "\n  "))
+}
+
+// few cuts a long list.
+func few(lines []string) []string {
+	const most = 12
+	if len(lines) <= most {
+		return lines
+	}
+	return append(lines[:most:most], fmt.Sprintf("and %d more", len(lines)-most))
 }
 
 // oldSchema is the source's schema as the manifest holds it, without its ledgers.

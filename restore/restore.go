@@ -73,6 +73,7 @@ type Build struct {
 	Options  Options
 	Marks    map[schema.Name]string                       // of the old database ([engine.Marker]), taken before the snapshot's view; changed as later ones vouch for the same rows
 	Position *migration.ID                                // where the doctor says that the rows belong; nil = where the ledger says
+	First    []string                                     // keys of keepsakes that the doctor says the migrations need and do not make
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown
 	Held     func(context.Context) error                  // proves that the lock on Name was not lost, before a database is moved; nil = there is none
@@ -84,6 +85,7 @@ type Build struct {
 	files    []migration.Migration
 	replayed replayProof
 	loaded   *loadProof // nil = not known to be complete
+	kept     *keepProof // nil = not known to be complete
 	layout   layout
 }
 
@@ -98,6 +100,7 @@ func (b *Build) Stages() []pipeline.Stage {
 		{Name: "compare-schema", Check: b.checkSchema, Back: "create"},
 		{Name: loadStage, Do: b.load, Check: b.checkLoad, Keep: b.keepLoad, Back: "create", Partial: b.canGoOn},
 		{Name: "compare-data", Check: b.checkData, Back: "create"},
+		{Name: "keep", Do: b.keep, Check: b.checkKeep, Keep: b.keepKeep, Back: "create"},
 		{Name: "advance", Do: b.advance, Check: b.checkAdvance, Back: "create"},
 		{Name: "swap", Do: b.swap, Check: b.checkSwap},
 	}

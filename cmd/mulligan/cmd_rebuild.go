@@ -119,7 +119,8 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 	if err != nil {
 		return err
 	}
-	if o.plan {
+	asks := h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json()
+	if o.plan || asks && o.acceptDrift { // who accepts a loss sees what it is before the question
 		show := a.newProgress()
 		run.Replayed = func(id migration.ID, played int) { show.step("replay", string(id), played) }
 		err := run.Examine(ctx, plan)
@@ -127,9 +128,11 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 		if err != nil {
 			return err
 		}
+	}
+	if o.plan {
 		return a.result(plan, func(w io.Writer) { describePlan(w, plan) })
 	}
-	if h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json() {
+	if asks {
 		describePlan(a.stderr, plan)
 	}
 	if err := a.guardRun(s, h, o.protectedName, replaces(plan)); err != nil {
@@ -184,6 +187,9 @@ func describePlan(w io.Writer, p *rebuild.Plan) {
 	for _, t := range p.Left {
 		fmt.Fprintf(w, "              left behind: table %s%s (%s)\n", t.Name, aboutRows(t.Rows), t.Rule)
 	}
+	for _, u := range p.Unkept {
+		fmt.Fprintf(w, "              left behind: %s\n", u)
+	}
 	fmt.Fprintf(w, "  strategy    %s: built as %s, the old one is kept as %s\n", p.Strategy, p.Next, p.Aside)
 	describeFrees(w, p)
 	if p.Sessions > 0 {
@@ -220,6 +226,9 @@ func describeExamination(w io.Writer, p *rebuild.Plan) {
 	}
 	for _, diff := range x.Lost {
 		fmt.Fprintf(w, "              would be lost (--accept-drift): %s\n", diff.Text)
+	}
+	for _, diff := range x.Kept {
+		fmt.Fprintf(w, "              kept, though no migration makes it: %s %s\n", diff.Kind, diff.Name)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"mulligan/engine"
 	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
@@ -98,6 +99,11 @@ func (a *app) describeOutcome(w io.Writer, run *rebuild.Run, r *rebuild.Report) 
 	r.Proof("compare-data", &data)
 	fmt.Fprintf(w, "proved: database %s holds all %s of the snapshot, and every migration is applied (%s)\n",
 		r.Header.Database, plural(data.Rows, "row"), took(r.Finished.Sub(r.Started)))
+	var keep struct{ Left []engine.Unkept }
+	r.Proof("keep", &keep)
+	for _, u := range keep.Left {
+		fmt.Fprintf(w, "left out: %s\n", u)
+	}
 	own := func(f rebuild.Freed) bool { return f.Error == "" && f.Run == r.Header.Run }
 	if r.Header.Replace && !slices.ContainsFunc(r.Freed, own) {
 		fmt.Fprintf(w, "the old database is kept as %s; `mulligan undo %s` puts it back\n", r.Header.Aside, r.Header.Run)

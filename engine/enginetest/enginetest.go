@@ -4,7 +4,7 @@
 //	enginetest.Test(t, enginetest.Config{Connect: connect, NewName: name})
 //
 // What an engine can only do by an optional interface ([engine.Renamer], [engine.Evicter],
-// [engine.Locker]) is tested where the server has it. An adapter says beside its types, with
+// [engine.Locker], [engine.Keeper]) is tested where the server has it. An adapter says beside its types, with
 // `var _ engine.Renamer = …`, that it has.
 package enginetest
 
@@ -54,6 +54,7 @@ func Test(t *testing.T, cfg Config) {
 		{"Load", testLoad},
 		{"Finish", testFinish},
 		{"Resume", testResume},
+		{"Keep", testKeep},
 		{"Optional", testOptional},
 	}
 	for _, g := range groups {
