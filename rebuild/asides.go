@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -212,7 +213,7 @@ func (r *Run) asides() Asides {
 	if r.Dir == "" {
 		return Asides{Server: r.Server}
 	}
-	return Asides{Server: r.Server, Dir: dirOf(r.Dir)}
+	return Asides{Server: r.Server, Dir: filepath.Dir(r.Dir)}
 }
 
 // unhindered refuses to work on a database that another run has left half built under its name, or to go on with one's

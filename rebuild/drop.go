@@ -212,6 +212,3 @@ func (a Asides) open(run snapshot.ID) (*journal.Journal, error) {
 	j, _, err := journal.Open(filepath.Join(a.Dir, run.String(), JournalName))
 	return j, err
 }
-
-// dirOf is the folder of all runs.
-func dirOf(run string) string { return filepath.Dir(run) }
