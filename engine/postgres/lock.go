@@ -78,15 +78,24 @@ func (l *held) signed(query string) string { return signature + l.by.Text() + " 
 
 const signature = "/* mulligan "
 
+// try takes the lock, unless a session in whatever database has it. An advisory lock belongs to a database, and not
+// everyone may work from the same one: so who has taken it looks for others, and of two who meet none has won.
 func (l *held) try(ctx context.Context) (got bool, err error) {
 	err = l.conn.QueryRow(ctx, l.signed("SELECT pg_catalog.pg_try_advisory_lock($1)"), l.key).Scan(&got)
-	return got, err
+	if err != nil || !got {
+		return false, err
+	}
+	var alone bool
+	err = l.conn.QueryRow(ctx, l.signed("SELECT NOT EXISTS (SELECT "+ofKey+" AND l.pid <> pg_catalog.pg_backend_pid())"), l.key).Scan(&alone)
+	if err == nil && !alone {
+		_, err = l.conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_unlock($1)", l.key)
+	}
+	return alone, err
 }
 
-// ofKey chooses the sessions that hold the lock of key $1: one, or none (PostgreSQL manual, "pg_locks").
+// ofKey chooses the sessions that hold the lock of key $1 in any database (PostgreSQL manual, "pg_locks").
 const ofKey = `FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-	WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = $1
-	AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`
+	WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND (l.classid::bigint << 32) | l.objid::bigint = $1`
 
 // succeed takes the lock over from a holder that is proved to be gone, whose connection the server keeps still: a client
 // that a proxy or a cut network stands in for. Any other is a [engine.LockedError].
