@@ -58,20 +58,27 @@ func (b *Build) toKeep(ctx context.Context, keeper engine.Keeper, p *keepProof) 
 		return nil, err
 	}
 	_, cosmetic := schema.Split(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
-	otherwise := schema.Lacking(b.manifest().Keepsakes, now)
+	there, otherwise := keys(now), keys(schema.Lacking(b.manifest().Keepsakes, now))
 	var list []schema.Keepsake
 	for _, k := range b.manifest().Keepsakes {
-		is := func(o schema.Keepsake) bool { return o.Key() == k.Key() }
 		switch {
 		case slices.ContainsFunc(cosmetic, func(c schema.Change) bool { return c.Kind == k.Kind && c.Old == k.Name }):
 			p.Renamed = append(p.Renamed, k.Key())
-		case b.Options.Newest && k.Kind != "owner" && slices.ContainsFunc(now, is) && slices.ContainsFunc(otherwise, is):
+		case b.Options.Newest && k.Kind != "owner" && there[k.Key()] && otherwise[k.Key()]:
 			p.Left = append(p.Left, engine.Unkept{Kind: k.Kind, Name: k.Name, Why: "the migrations make it otherwise"})
 		default:
 			list = append(list, k)
 		}
 	}
 	return list, nil
+}
+
+func keys(list []schema.Keepsake) map[string]bool {
+	set := make(map[string]bool, len(list))
+	for _, k := range list {
+		set[k.Key()] = true
+	}
+	return set
 }
 
 // acceptsUnkept refuses to lose what the server does not let us give, unless the user has accepted that.
