@@ -324,3 +324,29 @@ func TestRowsWithoutAParentAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// Rows that the schema does not take any more are named, too: here by a CHECK that the old table does not have.
+func TestRowsThatACheckRefusesAreNamed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, fewUsers)
+	s.migration(t, 2, strings.Replace(migrations()[2], "DEFAULT 1", "DEFAULT 1 CHECK (power >= 0)", 1))
+	s.exec(t, "INSERT INTO roles VALUES ('debt', -5), ('loan', -1)")
+	before := s.dump(t, s.name)
+	p := s.begin(t, restore.Beside)
+	p.Header.Options.At, p.Header.Options.AcceptDrift = "004", true
+	var said string
+	for range 2 {
+		failed := failure(t, s.process(p.Header).execute(t, context.Background()))
+		if failed.State != rebuild.AsItWas || said != "" && said != failed.Error() {
+			t.Errorf("state %v, first %q, then %q", failed.State, said, failed)
+		}
+		said = failed.Error()
+		s.wantAsItWas(t, before)
+		s.wantAlone(t)
+	}
+	for _, want := range []string{"load of table roles: 2 rows that the server refuses: name debt, loan: ", "CHECK constraint failed: power >= 0"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the run says %q, want %q", said, want)
+		}
+	}
+}

@@ -143,13 +143,19 @@ func (b *Build) fill(ctx context.Context, loader rowLoader, log *loadLog) (map[s
 }
 
 func (b *Build) loadChunk(ctx context.Context, loader rowLoader, p placement, c snapshot.Chunk, added []string) (snapshot.Digest, error) {
-	return b.chunk(ctx, p, c, added, func(rows io.Reader) error {
+	var refused error
+	d, err := b.chunk(ctx, p, c, added, func(rows io.Reader) error {
 		n, err := loader.Load(ctx, p.to, p.columns, rows)
+		refused = err
 		if err == nil && n != c.Rows {
 			err = fmt.Errorf("%w: the chunk has %d rows, the server took %d", ErrData, c.Rows, n)
 		}
 		return err
 	})
+	if refused != nil {
+		err = b.nameRefused(ctx, loader, p, c, added, err)
+	}
+	return d, err
 }
 
 // chunk gives a chunk's rows, as they are loaded, to use, and their digest back.

@@ -239,6 +239,9 @@ func testFinish(t *testing.T, e *env) {
 			t.Errorf("finish: %v, want a RowsError", err)
 		}
 	})
+	if e.family == engine.Postgres || e.family == engine.SQLite {
+		t.Run("DuplicateInPartOfTheRows", e.duplicateInPart)
+	}
 	t.Run("Sequences", e.sequences)
 	t.Run("ForeignKeysWorkAgain", func(t *testing.T) {
 		db := e.open(t, family()...)
@@ -259,6 +262,20 @@ func testFinish(t *testing.T, e *env) {
 			t.Error("after Finish a row without a parent could be inserted")
 		}
 	})
+}
+
+// duplicateInPart is an index on an expression and on some rows only.
+func (e *env) duplicateInPart(t *testing.T) {
+	db := e.open(t, append(family(), "CREATE UNIQUE INDEX child_part ON child (lower(name), parent_id DESC) WHERE note IS NULL")...)
+	list := tables(t, inspect(t, db), "parent", "child")
+	l := loader(t, db, list)
+	load(t, l, list[0], []string{"7\tp"})
+	load(t, l, list[1], []string{"1\t7\tA\t\\N", "2\t7\ta\t\\N", "3\t7\tAa\tnote", "4\t7\taA\tnote", "5\t\\N\tb\t\\N", "6\t\\N\tB\t\\N"})
+	found := (*engine.RowsError)(nil)
+	if err := l.Finish(deadline(t), nil); !errors.As(err, &found) {
+		t.Fatalf("finish: %v, want a RowsError", err)
+	}
+	wantRows(t, found, "child_part", "child", 2, [][]string{{"1"}, {"2"}})
 }
 
 func (e *env) schemaIsAsBefore(t *testing.T) {

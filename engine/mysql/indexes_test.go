@@ -162,15 +162,15 @@ func TestTablesThatKeepTheirIndexes(t *testing.T) {
 
 func TestSharedUniqueValueEndsFinish(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
-		_, db, _ := database(t, server, "CREATE TABLE things (id int PRIMARY KEY, n int, s varchar(100), f text, UNIQUE KEY one_each (s))")
+		_, db, _ := database(t, server, "CREATE TABLE things (id int PRIMARY KEY, n int, s varchar(100), f text, UNIQUE KEY one_each (s), UNIQUE KEY half (n, s(30)))")
 		tb := tableOf(t, db, "things")
 		l := newLoader(t, db, tb)
-		rows := manyRows(1, many) + "70000\t1\tthe text of row 7\t\\N\n"
+		rows := manyRows(1, many) + "70000\t-7\tthe text of row 7\t\\N\n"
 		if _, err := l.Load(deadline(t), tb, tb.Stored(), strings.NewReader(rows)); err != nil {
 			t.Fatal(err)
 		}
 		err := l.Finish(deadline(t), nil)
-		if err == nil || !strings.Contains(err.Error(), "table things") || !strings.Contains(err.Error(), "one_each") || !strings.Contains(err.Error(), "unique") {
+		if err == nil || !strings.Contains(err.Error(), "table things") || !strings.Contains(err.Error(), "one_each") || !strings.Contains(err.Error(), "index half of table things: 2 rows with a value that another row has: id 7, 70000") || !strings.Contains(err.Error(), "unique") {
 			t.Errorf("finish: %v, want an error that names the table and the unique index", err)
 		}
 		found := (*engine.RowsError)(nil)
