@@ -4,7 +4,8 @@
 //	enginetest.Test(t, enginetest.Config{Connect: connect, NewName: name})
 //
 // What an engine can only do by an optional interface ([engine.Renamer], [engine.Evicter],
-// [engine.Locker], [engine.Keeper]) is tested where the server has it. An adapter says beside its types, with
+// [engine.Locker], [engine.Keeper], [engine.Marker], [engine.Fencer]) is tested where the server or the database has it. An
+// adapter says beside its types, with
 // `var _ engine.Renamer = …`, that it has.
 package enginetest
 
@@ -26,6 +27,7 @@ type Config struct {
 	// Connect opens a new connection to the same server at each call. The suite closes it.
 	Connect func(t testing.TB) engine.Server
 	// NewName gives a name that no database has yet; for SQLite the path of a file in an existing folder.
+	// It is called from several tests at once.
 	NewName func(t testing.TB) string
 }
 
@@ -57,6 +59,8 @@ func Test(t *testing.T, cfg Config) {
 		{"Keep", testKeep},
 		{"Optional", testOptional},
 	}
+	finish := startFenceInUse(t, cfg) // takes ten seconds, beside the others
+	defer finish()
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			e := &env{cfg: cfg, server: connect(t, cfg)}
@@ -71,6 +75,7 @@ type env struct {
 	cfg    Config
 	server engine.Server
 	family engine.Family
+	other  engine.Server // the server of other clients, of the tests of marks
 }
 
 func connect(t testing.TB, cfg Config) engine.Server {

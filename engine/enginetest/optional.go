@@ -12,6 +12,7 @@ import (
 )
 
 func testOptional(t *testing.T, e *env) {
+	db := e.open(t)
 	if _, ok := e.server.(engine.Renamer); ok {
 		t.Run("Rename", e.rename)
 	}
@@ -20,6 +21,12 @@ func testOptional(t *testing.T, e *env) {
 	}
 	if _, ok := e.server.(engine.Locker); ok {
 		t.Run("Lock", func(t *testing.T) { testLock(t, e) })
+	}
+	if _, ok := db.(engine.Marker); ok {
+		t.Run("Marks", e.marks)
+	}
+	if _, ok := db.(engine.Fencer); ok {
+		t.Run("Fence", e.fence)
 	}
 }
 

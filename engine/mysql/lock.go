@@ -49,7 +49,7 @@ func (s *Server) lock(ctx context.Context, name string, by lock.Holder) (*held, 
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(strings.ToLower(name))) // some servers take App and app for one database
+	sum := sha256.Sum256([]byte(strings.ToLower(name)))                                 // some servers take App and app for one database
 	l := &held{name: name, conn: conn, key: "mulligan:" + hex.EncodeToString(sum[:20])} // at most 64 characters on MySQL
 	err = conn.QueryRowContext(ctx, "SELECT CONNECTION_ID()").Scan(&l.id)
 	var got bool

@@ -19,7 +19,8 @@ import (
 //
 // All of them are started while nothing can be committed: under FLUSH TABLES WITH READ LOCK; where that is
 // not allowed, or a long query keeps it waiting for ten seconds, under LOCK TABLES … READ of all the
-// database's tables; where that cannot be had either there is one reader. The lock is held for
+// database's tables; where that cannot be had either there is one reader. Beside a fence of the same DB, which keeps its
+// tables locked, the others are locked. The lock is held for
 // some milliseconds, and Point.Note says which one it was not. Tables of storage engines without
 // transactions stay read-locked until Close, and are named in the note.
 type View struct {
@@ -41,6 +42,8 @@ var _ engine.View = (*View)(nil)
 // View opens a consistent view with as many readers as asked for, or with one; see [View].
 func (db *DB) View(ctx context.Context, readers int) (engine.View, error) {
 	v := &View{db: db, keys: map[schema.Name]splitKey{}, done: make(chan struct{})}
+	db.mu.RLock()
+	defer db.mu.RUnlock()
 	if err := v.open(ctx, max(readers, 1)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open a view of database %s: %w", db.name, mapped(err)), v.Close())
 	}
@@ -72,6 +75,11 @@ func (v *View) open(ctx context.Context, readers int) error {
 	if err == nil {
 		err = v.look(ctx, stop)
 	}
+	for _, f := range v.db.fences {
+		if err == nil {
+			err = f.holds(ctx)
+		}
+	}
 	if stop != nil {
 		err = errors.Join(err, discard(stop))
 	}
@@ -102,17 +110,20 @@ func (v *View) stopCommits(ctx context.Context) (*sql.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, first := conn.ExecContext(ctx, "FLUSH TABLES WITH READ LOCK")
+	first := errFenced
+	if len(v.db.fences) == 0 {
+		_, first = conn.ExecContext(ctx, "FLUSH TABLES WITH READ LOCK")
+	}
 	if first == nil {
 		return conn, nil
 	}
-	if !lockRefused(first) {
+	if !errors.Is(first, errFenced) && !lockRefused(first) {
 		return nil, errors.Join(first, discard(conn))
 	}
 	tables, err := texts(ctx, conn, `SELECT TABLE_NAME FROM information_schema.TABLES
 		WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`, v.db.name)
 	if err == nil {
-		err = lockTables(ctx, conn, tables)
+		err = lockTables(ctx, conn, v.unfenced(tables))
 	}
 	switch {
 	case err == nil:
@@ -123,6 +134,17 @@ func (v *View) stopCommits(ctx context.Context) (*sql.Conn, error) {
 	}
 	v.point.Note = fmt.Sprintf("one reader: no global read lock (%v), no table locks (%v)", first, err)
 	return nil, discard(conn)
+}
+
+// errFenced says why a view beside a fence takes no global read lock: on MySQL it would wait for the tables that the fence has open,
+// and on both for the writers that wait at the fence.
+var errFenced = errors.New("a fence is held")
+
+// unfenced leaves those tables out that a fence keeps read-locked. A second lock would queue behind the writers that wait for the first.
+func (v *View) unfenced(tables []string) []string {
+	return slices.DeleteFunc(tables, func(t string) bool {
+		return slices.ContainsFunc(v.db.fences, func(f *fence) bool { return slices.Contains(f.tables, t) })
+	})
 }
 
 func lockTables(ctx context.Context, conn *sql.Conn, tables []string) error {

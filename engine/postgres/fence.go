@@ -2,38 +2,85 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"mulligan/engine"
+	"mulligan/schema"
 )
 
-// Every session of a load holds this advisory lock of its database, shared, until it ends: so a load that is taken up finds the
-// sessions of the one before, which the server may not have missed yet, and knows when the last of them has ended.
-const loadLock = "1836411244, 1819238756" // "mull", "load"
+var _ engine.Fencer = (*database)(nil)
 
-func markLoad(ctx context.Context, c *pgx.Conn) error {
-	if _, err := c.Exec(ctx, "SELECT pg_catalog.pg_advisory_lock_shared("+loadLock+")"); err != nil {
-		return fmt.Errorf("mark the session as one of a load: %w", mapped(ctx, err))
+// fencePatience is how long Fence waits for transactions that have written.
+const fencePatience = 10 * time.Second
+
+// Fence implements [engine.Fencer] by LOCK TABLE … IN EXCLUSIVE MODE on a connection of its own. Beside writing,
+// SELECT … FOR UPDATE and its kin wait too. Partitions and children are locked with their table.
+//
+// The locks of many tables are waited for one after the other, with those held that came first, which a transaction that goes the
+// other way would make a deadlock. The server ends whoever waited for deadlock_timeout: Fence takes its hands off
+// before that, and tries again.
+func (d *database) Fence(ctx context.Context, tables []*schema.Table) (release func() error, err error) {
+	c, err := d.server.dial(ctx, d.name)
+	if err != nil {
+		return nil, fmt.Errorf("fence database %s: %w", d.name, err)
 	}
-	return nil
+	if err := fence(ctx, c, tables); err != nil {
+		return nil, fmt.Errorf("fence database %s: %w", d.name, errors.Join(mapped(ctx, err), hangUp(ctx, c)))
+	}
+	return sync.OnceValue(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
+		defer cancel()
+		_, err := c.Exec(ctx, "COMMIT")
+		if err != nil {
+			err = fmt.Errorf("the fence of database %s did not hold: %w", d.name, err)
+		}
+		return errors.Join(err, hangUp(ctx, c))
+	}), nil
 }
 
-// endLoads ends all sessions of loads but its own, and waits until what they did is done or gone.
-func endLoads(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_locks
-		WHERE locktype = 'advisory' AND (classid, objid) = (`+loadLock+`) AND objsubid = 2 AND pid <> pg_catalog.pg_backend_pid()
-			AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())`)
-	if err != nil && !isState(err, "42501") { // another role's is waited for
-		return fmt.Errorf("end the sessions of the interrupted load: %w", err)
+func fence(ctx context.Context, c *pgx.Conn, tables []*schema.Table) error {
+	var names []string
+	for _, t := range tables {
+		if t.Kind != schema.KindForeign { // has no rows here
+			names = append(names, engine.Postgres.Table(t.Name))
+		}
 	}
-	err = together(ctx, c, []string{"SET LOCAL lock_timeout = '30s'", "SELECT pg_catalog.pg_advisory_xact_lock(" + loadLock + ")"})
-	if isState(err, "55P03") {
-		err = fmt.Errorf("%w: %w", engine.ErrInUse, err)
+	var tick int64 // milliseconds
+	if err := c.QueryRow(ctx, "SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout'").Scan(&tick); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("wait for the sessions of the interrupted load: %w", err)
+	for until := time.Now().Add(fencePatience); ; {
+		err := lockAll(ctx, c, names, max(1, tick*3/4))
+		if err == nil || ctx.Err() != nil || !isState(err, "55P03", "57014", "40P01") { // lock_not_available, query_canceled, deadlock_detected
+			return err
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%w: %w", engine.ErrInUse, err)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// lockAll begins a transaction that holds all locks, or leaves none. The statement's limit ends the wait for all of them together.
+func lockAll(ctx context.Context, c *pgx.Conn, names []string, limit int64) error {
+	statements := []string{"BEGIN ISOLATION LEVEL READ COMMITTED"}
+	if len(names) > 0 {
+		statements = append(statements, fmt.Sprintf("SET LOCAL statement_timeout = %d", limit),
+			"LOCK TABLE "+strings.Join(names, ", ")+" IN EXCLUSIVE MODE", "SET LOCAL statement_timeout = 0")
+	}
+	for _, s := range statements {
+		if _, err := c.Exec(ctx, s); err != nil {
+			_, back := c.Exec(context.WithoutCancel(ctx), "ROLLBACK")
+			return errors.Join(err, back)
+		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"mulligan/engine"
@@ -22,6 +23,9 @@ type DB struct {
 	*sql.DB
 	name string
 	busy time.Duration // how long to wait for a lock
+
+	mu     sync.RWMutex // guards fences; held for reading while a view opens, so that one it relies on stays
+	fences int
 }
 
 // Family is engine.SQLite.

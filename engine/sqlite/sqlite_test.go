@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,12 +23,11 @@ import (
 
 func TestConformance(t *testing.T) {
 	folder := t.TempDir()
-	n := 0
+	var last atomic.Int64
 	enginetest.Test(t, enginetest.Config{
 		Connect: func(t testing.TB) engine.Server { return connect(t, filepath.Join(folder, "any.db")) },
 		NewName: func(testing.TB) string {
-			n++
-			return filepath.Join(folder, fmt.Sprintf("db %d.db", n))
+			return filepath.Join(folder, fmt.Sprintf("db %d.db", last.Add(1)))
 		},
 	})
 }
@@ -44,14 +44,13 @@ func (s walServer) Create(ctx context.Context, name string, like *engine.Info) e
 
 func TestConformanceWAL(t *testing.T) {
 	folder := t.TempDir()
-	n := 0
+	var last atomic.Int64
 	enginetest.Test(t, enginetest.Config{
 		Connect: func(t testing.TB) engine.Server {
 			return walServer{connect(t, filepath.Join(folder, "any.db")).(*sqlite.Server)}
 		},
 		NewName: func(testing.TB) string {
-			n++
-			return filepath.Join(folder, fmt.Sprintf("wal%d?#%%.db", n))
+			return filepath.Join(folder, fmt.Sprintf("wal%d?#%%.db", last.Add(1)))
 		},
 	})
 }
