@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,15 @@ func ownSettings(f engine.Family) map[string]string {
 		settings["information_schema_stats_expiry"] = "0"
 	}
 	return settings
+}
+
+// setStatement gives a session the settings.
+func setStatement(settings map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		list = append(list, name+" = "+settings[name])
+	}
+	return "SET " + strings.Join(list, ", ")
 }
 
 // pool makes a pool of connections to a database ("" = none) whose sessions begin with the settings.

@@ -84,7 +84,7 @@ func readCode(ctx context.Context, q querier, database string, c code) (code, er
 	case "view":
 		c.text = requalify(c.text, database, "")
 	case "trigger":
-		c.text = bareTrigger(c.text)
+		c.text = triggerOn(c.text, "")
 	}
 	return c, nil
 }
@@ -110,24 +110,34 @@ func requalify(text, from, to string) string {
 	return b.String()
 }
 
-// bareTrigger takes the database's name out of a trigger's head. The server keeps the head as its
-// author wrote it: CREATE … TRIGGER [db.]name timing event ON [db.]table FOR EACH ROW ….
-func bareTrigger(text string) string {
-	for _, word := range []string{"TRIGGER", "ON"} {
-		tokens := tokenize(text)
-		i := slices.IndexFunc(tokens, func(t token) bool { return strings.EqualFold(t.text, word) })
-		if i < 0 {
-			continue
-		}
-		name := tokens[i+1:]
-		if len(name) > 3 && strings.EqualFold(name[0].text, "IF") && strings.EqualFold(name[2].text, "EXISTS") {
-			name = name[3:]
-		}
-		if len(name) > 2 && name[1].text == "." {
-			text = text[:name[0].offset] + text[name[2].offset:]
-		}
+// triggerOn takes the database's name out of a trigger's head and puts a table's name into it; without one
+// it is left as it is there. MariaDB keeps the head as its author wrote it, CREATE … TRIGGER [db.]name timing event
+// ON [db.]table FOR EACH ROW …, until the table is renamed: then it writes the table's name anew, in quotes, as MySQL always does.
+func triggerOn(text, table string) string {
+	tokens := tokenize(text)
+	trigger, on := slices.IndexFunc(tokens, isWord("TRIGGER")), slices.IndexFunc(tokens, isWord("ON"))
+	each := len(tokens) - 2 // FOR, before EACH
+	if trigger < 0 || on < trigger || each < on+2 {
+		return text
+	}
+	if table == "" {
+		table = tokens[each-1].text
+	} else {
+		table = ident(table)
+	}
+	text = text[:tokens[on].offset] + "ON " + table + " " + text[tokens[each].offset:]
+	name := tokens[trigger+1 : on]
+	if len(name) > 3 && isWord("IF")(name[0]) && isWord("EXISTS")(name[2]) {
+		name = name[3:]
+	}
+	if len(name) > 2 && name[1].text == "." {
+		text = text[:name[0].offset] + text[name[2].offset:]
 	}
 	return text
+}
+
+func isWord(word string) func(token) bool {
+	return func(t token) bool { return strings.EqualFold(t.text, word) }
 }
 
 type token struct {

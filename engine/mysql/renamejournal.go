@@ -12,12 +12,13 @@ import (
 )
 
 // journalTable holds what a Rename took out, while it runs. Its rows: one with the moves and the properties of
-// each database, one for each code object, and at last one that says that the old objects are gone.
+// each database, one for each hidden table and each code object, and at last one that says that the old objects are gone.
 const journalTable = "__mulligan_ddl"
 
 // Kinds of rows in the journal that are no code objects.
 const (
 	stateMoves   = "=moves"
+	stateHidden  = "=hidden" // one for each hidden table: its alias is the row's name, its name the body
 	stateRemoved = "=removed"
 )
 
@@ -43,18 +44,23 @@ func (r *renaming) writeJournal(ctx context.Context) error {
 		return err
 	}
 	journal := ident(r.moves[0].From) + "." + ident(journalTable)
-	_, err = r.server.admin.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+journal+` (seq int NOT NULL AUTO_INCREMENT PRIMARY KEY,
+	_, err = r.conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+journal+` (seq int NOT NULL AUTO_INCREMENT PRIMARY KEY,
 		kind varchar(20) NOT NULL, name varchar(64) NOT NULL, origin varchar(64) NOT NULL, place varchar(64) NOT NULL,
 		settings blob NOT NULL, body longblob NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
 	if err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
-	tx, err := r.server.admin.BeginTx(ctx, nil)
+	tx, err := r.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	insert := "INSERT INTO " + journal + " (kind, name, origin, place, settings, body) VALUES (?, ?, ?, ?, ?, ?)"
 	_, err = tx.ExecContext(ctx, insert, stateMoves, "", "", "", "", text)
+	for _, h := range r.hidden {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, insert, stateHidden, h.alias, h.from, h.to, "", h.name)
+		}
+	}
 	for i, c := range r.codes {
 		if c.kind == "view" {
 			r.codes[i].text = requalify(c.text, c.from, c.to)
@@ -153,7 +159,7 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 	if err != nil {
 		return false, err
 	}
-	r.codes = nil
+	r.codes, r.hidden = nil, nil
 	err = eachRow(rows, func() error {
 		var c placed
 		var settings, body []byte
@@ -171,7 +177,10 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 			}
 			return nil
 		}
-		if c.kind == stateRemoved {
+		if c.kind == stateHidden {
+			r.hidden = append(r.hidden, hiddenTable{from: c.from, to: c.to, name: string(body), alias: c.name})
+		}
+		if c.kind == stateHidden || c.kind == stateRemoved {
 			return nil
 		}
 		var list [4]string
@@ -198,7 +207,7 @@ func (r *renaming) alterTargets(ctx context.Context, where string) error {
 		}
 		options, err := r.server.databaseOptions(head.Infos[origin])
 		if err == nil {
-			_, err = r.server.admin.ExecContext(ctx, "ALTER DATABASE "+ident(place)+options)
+			_, err = r.conn.ExecContext(ctx, "ALTER DATABASE "+ident(place)+options)
 		}
 		if err != nil {
 			return fmt.Errorf("set the properties of database %s: %w", place, err)
@@ -216,7 +225,7 @@ func (r *renaming) journalSays(ctx context.Context, where, state string) (said b
 }
 
 func (r *renaming) journalAdd(ctx context.Context, where, state string) error {
-	_, err := r.server.admin.ExecContext(ctx, "INSERT INTO "+ident(where)+"."+ident(journalTable)+
+	_, err := r.conn.ExecContext(ctx, "INSERT INTO "+ident(where)+"."+ident(journalTable)+
 		" (kind, name, origin, place, settings, body) VALUES (?, '', '', '', '', '')", state)
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
@@ -225,7 +234,7 @@ func (r *renaming) journalAdd(ctx context.Context, where, state string) error {
 }
 
 func (r *renaming) dropJournal(ctx context.Context, where string) error {
-	if _, err := r.server.admin.ExecContext(ctx, "DROP TABLE IF EXISTS "+ident(where)+"."+ident(journalTable)); err != nil {
+	if _, err := r.conn.ExecContext(ctx, "DROP TABLE IF EXISTS "+ident(where)+"."+ident(journalTable)); err != nil {
 		return fmt.Errorf("drop the journal: %w", err)
 	}
 	return nil
