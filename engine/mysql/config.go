@@ -29,6 +29,7 @@ func ownSettings(f engine.Family) map[string]string {
 	settings := map[string]string{
 		"autocommit":            "1",
 		"time_zone":             "'+00:00'",
+		"timestamp":             "DEFAULT",
 		"sql_mode":              "'" + loadMode + "'",
 		"sql_quote_show_create": "1",
 		"sql_notes":             "1",

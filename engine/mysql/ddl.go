@@ -18,6 +18,7 @@ type code struct {
 	client    string // character_set_client
 	collation string // collation_connection
 	zone      string // an event's time_zone
+	created   string // when an event was made, in seconds since 1970
 	text      string // its CREATE statement, without the database's name
 }
 
@@ -29,11 +30,11 @@ func (c code) drop() string { return "DROP " + strings.ToUpper(c.kind) + " IF EX
 func listCodes(ctx context.Context, q querier, database string) ([]code, error) {
 	var list []code
 	for _, part := range []struct{ kind, query string }{
-		{"", "SELECT LOWER(ROUTINE_TYPE), ROUTINE_NAME, '', '' FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? ORDER BY ROUTINE_TYPE = 'PACKAGE BODY', 1, 2"},
-		{"view", "SELECT 'view', TABLE_NAME, '', '' FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'VIEW' ORDER BY 2"},
-		{"trigger", `SELECT 'trigger', TRIGGER_NAME, EVENT_OBJECT_TABLE, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ?
+		{"", "SELECT LOWER(ROUTINE_TYPE), ROUTINE_NAME, '', '', '' FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? ORDER BY ROUTINE_TYPE = 'PACKAGE BODY', 1, 2"},
+		{"view", "SELECT 'view', TABLE_NAME, '', '', '' FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'VIEW' ORDER BY 2"},
+		{"trigger", `SELECT 'trigger', TRIGGER_NAME, EVENT_OBJECT_TABLE, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION), '' FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ?
 			ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, TRIGGER_NAME`},
-		{"event", "SELECT 'event', EVENT_NAME, '', '' FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ? ORDER BY 2"},
+		{"event", "SELECT 'event', EVENT_NAME, '', '', UNIX_TIMESTAMP(CREATED) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ? ORDER BY 2"},
 	} {
 		rows, err := q.QueryContext(ctx, part.query, database)
 		if err != nil {
@@ -41,7 +42,7 @@ func listCodes(ctx context.Context, q querier, database string) ([]code, error) 
 		}
 		err = eachRow(rows, func() error {
 			var c code
-			err := rows.Scan(&c.kind, &c.name, &c.table, &c.when)
+			err := rows.Scan(&c.kind, &c.name, &c.table, &c.when, &c.created)
 			list = append(list, c)
 			return err
 		})

@@ -119,7 +119,7 @@ func (r *renaming) origins() []string {
 
 // check refuses what cannot be done, before anything is changed.
 func (r *renaming) check(ctx context.Context) error {
-	if err := r.checkUnfinished(ctx); err != nil {
+	if err := r.server.checkUnfinished(ctx, r.moves); err != nil {
 		return err
 	}
 	exists := map[string]bool{}
@@ -148,36 +148,13 @@ func (r *renaming) check(ctx context.Context) error {
 			err = fmt.Errorf("%w: %d sessions use %s", engine.ErrInUse, len(sessions), name)
 		}
 		if err == nil {
-			err = r.checkReferences(ctx, name)
+			err = r.server.checkReferences(ctx, name, r.moves)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// checkReferences refuses foreign keys that come in from a database that stays, and defaults that name the database.
-func (r *renaming) checkReferences(ctx context.Context, name string) error {
-	keys, err := foreignKeys(ctx, r.server.admin, name)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		if _, moves := r.place[k.childDatabase]; !moves && k.parentDatabase == name {
-			return fmt.Errorf("foreign key %s of table %s.%s, which stays, points to table %s.%s", k.name, k.childDatabase, k.child, k.parentDatabase, k.parent)
-		}
-	}
-	if r.server.traits.Family != engine.MariaDB {
-		return nil
-	}
-	columns, err := texts(ctx, r.server.admin, `SELECT CONCAT(TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS
-		WHERE TABLE_SCHEMA = ? AND INSTR(COLUMN_DEFAULT, ?) > 0`, name, ident(name)+".")
-	if err == nil && len(columns) > 0 {
-		err = fmt.Errorf("%w: columns %s of %s have a default that draws from a sequence of the database by its name",
-			errors.ErrUnsupported, strings.Join(columns, ", "), name)
-	}
-	return err
 }
 
 // capture reads every code object of the databases and writes the journal.

@@ -65,7 +65,7 @@ func (r *renaming) writeJournal(ctx context.Context) error {
 		if c.kind == "view" {
 			r.codes[i].text = requalify(c.text, c.from, c.to)
 		}
-		settings, fault := json.Marshal([]string{c.sqlMode, c.client, c.collation, c.zone})
+		settings, fault := json.Marshal([]string{c.sqlMode, c.client, c.collation, c.zone, c.created})
 		if err = errors.Join(err, fault); err == nil {
 			_, err = tx.ExecContext(ctx, insert, c.kind, c.name, c.from, c.to, settings, []byte(r.codes[i].text))
 		}
@@ -111,13 +111,13 @@ func (r *renaming) resume(ctx context.Context) (moved bool, err error) {
 
 // checkUnfinished refuses to begin where another Rename of one of the databases was killed: its
 // journal can lie in any database.
-func (r *renaming) checkUnfinished(ctx context.Context) error {
-	holders, err := texts(ctx, r.server.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
+func (s *Server) checkUnfinished(ctx context.Context, moves []engine.Move) error {
+	holders, err := texts(ctx, s.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
 	if err != nil {
 		return fmt.Errorf("look for unfinished renames: %w", err)
 	}
 	for _, holder := range holders {
-		head, err := r.readHead(ctx, holder)
+		head, err := s.readHead(ctx, holder)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // it had not begun
 		}
@@ -128,20 +128,23 @@ func (r *renaming) checkUnfinished(ctx context.Context) error {
 			return err
 		}
 		for _, theirs := range head.Moves {
-			for _, ours := range r.moves {
-				if slices.ContainsFunc([]string{ours.From, ours.To}, func(name string) bool { return name == theirs.From || name == theirs.To }) {
-					return fmt.Errorf("an earlier rename, %v, is unfinished: it must be ended first, by the same moves", head.Moves)
-				}
+			if touched(moves, theirs.From) || touched(moves, theirs.To) {
+				return fmt.Errorf("an earlier rename, %v, is unfinished: it must be ended first, by the same moves", head.Moves)
 			}
 		}
 	}
 	return nil
 }
 
+// touched tells whether one of the moves is from or to a database.
+func touched(moves []engine.Move, name string) bool {
+	return slices.ContainsFunc(moves, func(m engine.Move) bool { return m.From == name || m.To == name })
+}
+
 // readHead reads the first row of the journal in a database.
-func (r *renaming) readHead(ctx context.Context, where string) (*renameHead, error) {
+func (s *Server) readHead(ctx context.Context, where string) (*renameHead, error) {
 	var text []byte
-	err := r.server.admin.QueryRowContext(ctx, "SELECT body FROM "+ident(where)+"."+ident(journalTable)+" WHERE kind = ?", stateMoves).Scan(&text)
+	err := s.admin.QueryRowContext(ctx, "SELECT body FROM "+ident(where)+"."+ident(journalTable)+" WHERE kind = ?", stateMoves).Scan(&text)
 	head := &renameHead{}
 	if err == nil {
 		err = json.Unmarshal(text, head)
@@ -183,11 +186,11 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 		if c.kind == stateHidden || c.kind == stateRemoved {
 			return nil
 		}
-		var list [4]string
+		var list [5]string
 		if err := json.Unmarshal(settings, &list); err != nil {
 			return err
 		}
-		c.sqlMode, c.client, c.collation, c.zone = list[0], list[1], list[2], list[3]
+		c.sqlMode, c.client, c.collation, c.zone, c.created = list[0], list[1], list[2], list[3], list[4]
 		c.text = string(body)
 		r.codes = append(r.codes, c)
 		return nil
@@ -197,7 +200,7 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 
 // alterTargets gives each database the properties of what it holds now.
 func (r *renaming) alterTargets(ctx context.Context, where string) error {
-	head, err := r.readHead(ctx, where)
+	head, err := r.server.readHead(ctx, where)
 	if err != nil {
 		return err
 	}
