@@ -3,7 +3,7 @@
 //
 // A [Server] makes, drops and opens databases. A [DB] is one of them: it can be queried,
 // inspected, read through a consistent [View] and filled through a [Loader]. What only some
-// servers can do is an interface of its own ([Renamer], [Evicter], [Locker], [Completer], [Keeper]).
+// servers can do is an interface of its own ([Renamer], [MoveChecker], [Evicter], [Locker], [Completer], [Keeper], [Marker], [Fencer]).
 // Adapters stand in sub-folders, one for each technology, and all pass engine/enginetest.
 //
 // Rows travel as lines of PostgreSQL's COPY text form on every engine (docs/format.md, "Rows").
@@ -167,6 +167,15 @@ type Renamer interface {
 	// MySQL and MariaDB: one RENAME TABLE; SQLite: one file at a time). A move's From exists and its To
 	// does not, when its turn comes. Nobody may be connected: ErrInUse.
 	Rename(ctx context.Context, moves ...Move) error
+}
+
+// MoveChecker is a [Renamer] that knows beforehand why it would refuse.
+type MoveChecker interface {
+	// CheckMove gives all reasons for which a database cannot be renamed, joined to one error, as far as they can be known;
+	// nil = none is known. Sessions are not looked at. It must not change the database. probe is an empty scratch
+	// database of the caller's, to try out in it what making the database's objects again would take; what is made
+	// there may be left there. Without one (empty) nothing is tried. Errors: ErrNotExist, ErrDenied.
+	CheckMove(ctx context.Context, name, probe string) error
 }
 
 // Evicter is a server that can end other sessions of a database.

@@ -108,9 +108,14 @@ func (r *Run) MakePlan(ctx context.Context) (*Plan, error) {
 	}
 	p.Migrations = migration.Compare(files, nil)
 	if h.Command == CommandRestore {
-		return p, r.planRestore(ctx, p, files)
+		err = r.planRestore(ctx, p, files)
+	} else {
+		err = r.planDatabase(ctx, p, files)
 	}
-	return p, r.planDatabase(ctx, p, files)
+	if err == nil && h.Replace {
+		err = engine.CheckMove(ctx, r.Server, h.Database, "") // both strategies set it aside
+	}
+	return p, err
 }
 
 func (r *Run) planDatabase(ctx context.Context, p *Plan, files []migration.Migration) error {
@@ -326,8 +331,8 @@ func (r *Run) liveCase(ctx context.Context, c *doctor.Case, src *doctor.Source) 
 	return nil
 }
 
-// preflight makes the plan, asks the doctor, and proves the one thing that neither can know: that a database like the
-// old one may be made.
+// preflight makes the plan, asks the doctor, and proves what neither can know: that a database like the old one may be
+// made, and the old one set aside.
 func (r *Run) preflight(ctx context.Context) error {
 	plan, err := r.MakePlan(ctx)
 	if err != nil {
@@ -390,7 +395,7 @@ func (r *Run) accepts(p *Plan) error {
 	return fmt.Errorf("%w, and it would not be carried over:\n  %s", restore.ErrDrift, strings.Join(lines, "\n  "))
 }
 
-// tryCreate makes a database like the old one, and drops it.
+// tryCreate makes a database like the old one, tries in it what setting the old one aside takes, and drops it.
 func (r *Run) tryCreate(ctx context.Context) error {
 	var like *engine.Info
 	var err error
@@ -410,6 +415,8 @@ func (r *Run) tryCreate(ctx context.Context) error {
 	err = r.Server.Create(ctx, probe.Name(), like)
 	if err != nil {
 		err = fmt.Errorf("make a database beside %s: %w", r.Header.Database, err)
+	} else if r.Header.Replace {
+		err = engine.CheckMove(ctx, r.Server, r.Header.Database, probe.Name())
 	}
 	return errors.Join(err, probe.Drop(context.WithoutCancel(ctx)))
 }

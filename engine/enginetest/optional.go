@@ -16,6 +16,9 @@ func testOptional(t *testing.T, e *env) {
 	if _, ok := e.server.(engine.Renamer); ok {
 		t.Run("Rename", e.rename)
 	}
+	if _, ok := e.server.(engine.MoveChecker); ok {
+		t.Run("CheckMove", e.checkMove)
+	}
 	if _, ok := e.server.(engine.Evicter); ok {
 		t.Run("Evict", e.evict)
 	}
@@ -150,6 +153,33 @@ func (e *env) renameKeeps(t *testing.T) {
 	}
 	if diff := cmp.Diff(info.Properties, got.Properties); diff != "" {
 		t.Errorf("properties (-before +after):\n%s", diff)
+	}
+}
+
+// checkMove has nothing to say of what renameKeeps renames, in use as it is, and changes nothing.
+func (e *env) checkMove(t *testing.T) {
+	checker := e.server.(engine.MoveChecker)
+	name, probe := e.create(t), e.create(t)
+	openAndClose(t, e.server, name, slices.Concat(family(), trigger(e.family), ledger())...)
+	db, err := connect(t, e.cfg).Open(deadline(t), name)
+	if err != nil {
+		t.Fatalf("open %s: %v", name, err)
+	}
+	defer closing(t, "database", db.Close)
+	before := inspect(t, db)
+	for _, probe := range []string{"", probe} {
+		if err := checker.CheckMove(deadline(t), name, probe); err != nil {
+			t.Errorf("check, with the probe %q: %v", probe, err)
+		}
+	}
+	if diff := schema.Diff(before.Objects, inspect(t, db).Objects); diff != nil {
+		t.Errorf("the check changed the database: %v", diff)
+	}
+	if err := e.server.Drop(deadline(t), probe); err != nil {
+		t.Errorf("drop the probe: %v", err)
+	}
+	if err := checker.CheckMove(deadline(t), probe, ""); !errors.Is(err, engine.ErrNotExist) {
+		t.Errorf("check a database that is not there: %v, want ErrNotExist", err)
 	}
 }
 

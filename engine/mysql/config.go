@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func ownSettings(f engine.Family) map[string]string {
 	settings := map[string]string{
 		"autocommit":            "1",
 		"time_zone":             "'+00:00'",
+		"timestamp":             "DEFAULT",
 		"sql_mode":              "'" + loadMode + "'",
 		"sql_quote_show_create": "1",
 		"sql_notes":             "1",
@@ -52,6 +54,15 @@ func ownSettings(f engine.Family) map[string]string {
 		settings["information_schema_stats_expiry"] = "0"
 	}
 	return settings
+}
+
+// setStatement gives a session the settings.
+func setStatement(settings map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		list = append(list, name+" = "+settings[name])
+	}
+	return "SET " + strings.Join(list, ", ")
 }
 
 // pool makes a pool of connections to a database ("" = none) whose sessions begin with the settings.

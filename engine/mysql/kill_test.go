@@ -15,7 +15,7 @@ import (
 // and calls it again on a new connection.
 func TestRenameAfterKill(t *testing.T) {
 	for family, server := range map[string]*testdb.Server{"MariaDB": testdb.MariaDB(t), "MySQL": testdb.MySQL(t)} {
-		for _, stop := range []string{"captured", "triggers gone", "moved", "old removed"} {
+		for _, stop := range []string{"captured", "hidden", "triggers gone", "moved", "old removed", "triggers made", "shown"} {
 			t.Run(family+"/"+stop, func(t *testing.T) { renameAfterKill(t, server, stop) })
 		}
 	}
@@ -59,17 +59,28 @@ func renameAfterKill(t *testing.T, server *testdb.Server, stop string) {
 	old, new := look(live), look(fresh)
 	moves := []engine.Move{{From: live, To: aside}, {From: fresh, To: live}}
 	r := &renaming{server: s, moves: moves}
-	err = errors.Join(r.plan(ctx), r.check(ctx), r.capture(ctx))
+	err = errors.Join(r.plan(), r.begin(ctx), r.check(ctx), r.capture(ctx))
 	switch stop {
+	case "hidden":
+		err = errors.Join(err, r.hide(ctx))
 	case "triggers gone":
-		server.Exec(t, live, "DROP TRIGGER tr")
+		err = errors.Join(err, r.hide(ctx), r.dropTriggers(ctx))
 	case "moved":
 		err = errors.Join(err, r.moveTables(ctx))
 	case "old removed":
 		err = errors.Join(err, r.moveTables(ctx), r.removeOld(ctx, aside))
+	case "triggers made":
+		err = errors.Join(err, r.moveTables(ctx), r.removeOld(ctx, aside), r.remakeAll(ctx, r.only(isTrigger)))
+	case "shown":
+		err = errors.Join(err, r.moveTables(ctx), r.removeOld(ctx, aside), r.remakeAll(ctx, r.only(isTrigger)), r.show(ctx, true))
 	}
-	if err != nil {
+	if err := errors.Join(err, r.end()); err != nil {
 		t.Fatal(err)
+	}
+	bare := server.Query(t, "", "SELECT TABLE_SCHEMA FROM information_schema.TABLES t WHERE TABLE_NAME = 'same' AND TABLE_SCHEMA IN ('"+live+"', '"+fresh+"', '"+aside+`')
+		AND NOT EXISTS (SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = t.TABLE_SCHEMA AND EVENT_OBJECT_TABLE = 'same')`)
+	if len(bare) > 0 {
+		t.Errorf("a table has its name and lacks its trigger in %v", bare)
 	}
 	if err := s.Rename(ctx, engine.Move{From: live, To: "elsewhere"}); err == nil {
 		t.Error("other moves were begun while a rename was unfinished")

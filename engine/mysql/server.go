@@ -221,9 +221,13 @@ func (s *Server) grants(ctx context.Context, name string) ([]string, error) {
 // Create makes an empty database with like's character set, collation and (on MySQL) encryption.
 // Grants belong to a name and stay with it: none are made. Errors: ErrExist, ErrDenied.
 func (s *Server) Create(ctx context.Context, name string, like *engine.Info) error {
+	return s.createOn(ctx, s.admin, name, like)
+}
+
+func (s *Server) createOn(ctx context.Context, q querier, name string, like *engine.Info) error {
 	options, err := s.databaseOptions(like)
 	if err == nil {
-		_, err = s.admin.ExecContext(ctx, "CREATE DATABASE "+ident(name)+options)
+		_, err = q.ExecContext(ctx, "CREATE DATABASE "+ident(name)+options)
 	}
 	if err != nil {
 		return fmt.Errorf("create database %s: %w", name, mapped(err))

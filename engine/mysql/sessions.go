@@ -50,9 +50,14 @@ func (s *Server) await(ctx context.Context, name string, limit time.Duration) ([
 	}
 }
 
+// settlePatience is how long a session that was closed a moment ago may take to be gone.
+const settlePatience = time.Second
+
 // Evict ends all sessions of the database that the caller may see and end, and waits until they are gone.
+// Those that are ending by themselves, such as those of a pool that was just closed, are left to it: a KILL that comes
+// while a session ends can reach what the server puts in its place.
 func (s *Server) Evict(ctx context.Context, name string) error {
-	ids, err := s.sessions(ctx, name)
+	ids, err := s.await(ctx, name, settlePatience)
 	for _, id := range ids {
 		if err != nil {
 			break
