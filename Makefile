@@ -4,7 +4,7 @@ GO       ?= go
 FUZZTIME ?= 3000x
 SHELL    := bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: build demo test test-atlas install-test-servers check lint cover fuzz bench
+.PHONY: build demo test test-atlas install-test-servers check lint cover fuzz bench faults soak
 stamp   := $(shell git describe --tags --always --dirty 2>/dev/null)
 fast    := ./schema ./journal ./store/... ./config ./internal/child ./internal/lock ./engine ./snapshot ./pipeline ./migration ./internal/layers ./internal/testreport
 report   = $(GO) run ./internal/testreport
@@ -42,3 +42,10 @@ fuzz:
 
 bench: install-test-servers
 	$(GO) test -run=NONE -bench=. -timeout=60m ./internal/bench
+
+# TRIALS of a killed mulligan, and everything else that can break; SEED makes a failure again (docs/faults.md)
+faults: install-test-servers
+	MULLIGAN_FAULTS_TRIALS=$(or $(TRIALS),1040) MULLIGAN_FAULTS_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout=60m -run='^Test[^S]' -v ./internal/faults
+
+soak: install-test-servers
+	MULLIGAN_SOAK_TIME=$(or $(TIME),10m) MULLIGAN_FAULTS_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout=0 -run='^TestSoak' -v ./internal/faults

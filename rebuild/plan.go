@@ -26,6 +26,7 @@ var (
 	ErrNoRows   = errors.New("the snapshot carries nothing but a ledger")
 	ErrUndone   = errors.New("the run was undone: begin a new one")
 	ErrGone     = errors.New("the old database is gone")
+	ErrUndoing  = errors.New("an undo of the run was begun: nothing but an undo goes on from there")
 )
 
 // Plan is what a run would do. Making one changes nothing.

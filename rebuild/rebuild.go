@@ -157,7 +157,8 @@ func (r *Run) prepare() {
 
 // Execute runs what is still to do. It holds a lock inside the server, so that no second run works on the
 // database. What it makes superfluous it drops when it is proved: [Run.Freed].
-// Errors: [*Failure]; [engine.ErrLocked], [*InTheWay] and [ErrUndone] before anything was done.
+// Errors: [*Failure], where an undo was begun one of [ErrUndoing]; [engine.ErrLocked], [*InTheWay] and [ErrUndone] before
+// anything was done.
 func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	own, err := NewReport(j.Entries())
 	if err != nil {
@@ -166,11 +167,17 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if own.State == StateUndone {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
+	if undoing(j.Entries()) {
+		return &Failure{Midway, false, fmt.Errorf("run %s: %w", r.Header.Run, ErrUndoing)}
+	}
 	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This(r.Header.Command, r.Header.Run.String()))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
+	if err := r.settle(ctx); err != nil {
+		return &Failure{Midway, ctx.Err() != nil, err}
+	}
 	if err := r.unhindered(ctx, own); err != nil {
 		return err
 	}
@@ -198,6 +205,12 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	err = r.build.Close()
 	r.tidy(ctx, j)
 	return err
+}
+
+// settle ends what a killed process has left half renamed, before any name is looked at.
+func (r *Run) settle(ctx context.Context) error {
+	h := r.Header
+	return engine.Settle(ctx, r.Server, h.Database, h.Next, h.Aside)
 }
 
 // failed decides what becomes of a run that did not come to its end. An interrupted one is kept as it is,

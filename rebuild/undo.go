@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"mulligan/engine"
@@ -24,6 +25,9 @@ func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err er
 	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
 	r.build.Held = held.Held
 	own, err := NewReport(j.Entries())
+	if err == nil {
+		err = r.settle(ctx) // before any name is looked at
+	}
 	if err == nil {
 		err = r.CanUndo(ctx, own)
 	}
@@ -93,6 +97,11 @@ func (r *Run) gone(d *Drop) error {
 	}
 	return fmt.Errorf("run %s: %w: %s: %s (%s); the rows are in snapshot %s",
 		r.Header.Run, ErrGone, d.Database, by, d.Time.Format(time.RFC3339), r.Header.Snapshot)
+}
+
+// undoing tells a run whose undo was begun. What its stages have proved may be gone since.
+func undoing(entries []journal.Entry) bool {
+	return slices.ContainsFunc(entries, func(e journal.Entry) bool { return e.Kind == journal.KindStart && e.Stage == undoneStage })
 }
 
 // takeBack decides by the names that exist, so that it does not matter where an earlier attempt ended.

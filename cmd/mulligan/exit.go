@@ -225,6 +225,8 @@ func (e *runError) classify(code int, hints []string) (int, []string) {
 	resume := fmt.Sprintf("`mulligan resume %s` goes on from here", e.run)
 	undo := fmt.Sprintf("`mulligan undo %s` takes it back", e.run)
 	switch {
+	case errors.Is(e, rebuild.ErrUndoing):
+		return exitMidway, append(hints, undo)
 	case e.failure.Interrupted && e.failure.State == rebuild.AsItWas:
 		return exitInterrupted, append(hints, "interrupted; the database is as it was", resume)
 	case e.failure.Interrupted:

@@ -12,16 +12,17 @@ import (
 )
 
 // TestRenameAfterKill leaves a Rename undone at the ends of its steps, without the cleanup that an error has,
-// and calls it again on a new connection.
+// and calls it again on a new connection; or settles it, which is what somebody does who wants other moves.
 func TestRenameAfterKill(t *testing.T) {
 	for family, server := range map[string]*testdb.Server{"MariaDB": testdb.MariaDB(t), "MySQL": testdb.MySQL(t)} {
 		for _, stop := range []string{"captured", "hidden", "triggers gone", "moved", "old removed", "triggers made", "shown"} {
-			t.Run(family+"/"+stop, func(t *testing.T) { renameAfterKill(t, server, stop) })
+			t.Run(family+"/"+stop, func(t *testing.T) { renameAfterKill(t, server, stop, false) })
+			t.Run(family+"/"+stop+", settled", func(t *testing.T) { renameAfterKill(t, server, stop, true) })
 		}
 	}
 }
 
-func renameAfterKill(t *testing.T, server *testdb.Server, stop string) {
+func renameAfterKill(t *testing.T, server *testdb.Server, stop string, settle bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	u, err := engine.ParseURL(server.URL(""))
@@ -85,7 +86,14 @@ func renameAfterKill(t *testing.T, server *testdb.Server, stop string) {
 	if err := s.Rename(ctx, engine.Move{From: live, To: "elsewhere"}); err == nil {
 		t.Error("other moves were begun while a rename was unfinished")
 	}
-	if err := s.Rename(ctx, moves...); err != nil {
+	if settle {
+		if err := s.Settle(ctx, "another", live); err != nil {
+			t.Fatal(err)
+		}
+		if stop == "captured" || stop == "triggers gone" { // it is taken back
+			aside, live, fresh = live, fresh, aside
+		}
+	} else if err := s.Rename(ctx, moves...); err != nil {
 		t.Fatal(err)
 	}
 	if diff := schema.Diff(old, look(aside)); diff != nil {

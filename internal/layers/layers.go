@@ -38,7 +38,7 @@ func plan() []floor {
 		{Support, []string{
 			"engine/enginetest", "store/storetest", "migration/migrationtest",
 			"internal/testdb", "internal/testengine", "internal/testreport", "internal/layers", "internal/bench", "internal/story",
-			"internal/testdocs",
+			"internal/testdocs", "internal/faults",
 		}},
 		{0, []string{"schema", "journal", "store", "config", "internal/child", "internal/lock", "internal/python"}},
 		{1, []string{"engine", "snapshot", "pipeline"}},

@@ -176,6 +176,10 @@ func (s *Server) OpenAs(t testing.TB, u User, database string) *sql.DB {
 	return db
 }
 
+// Pool is [Server.Open] for whoever closes the pool himself: what watches a server that is being killed opens
+// one for each look, and must not fail a test by it.
+func (s *Server) Pool(database string) (*sql.DB, error) { return s.driver.openDB(s, s.User, database) }
+
 // Exec runs statements in a database, one argument after the other on one connection, and fails t
 // where one fails. An argument may hold several.
 func (s *Server) Exec(t testing.TB, database string, statements ...string) {

@@ -1,0 +1,150 @@
+package faults
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sync/errgroup"
+)
+
+// shares are how many of a thousand kills are each engine's: what a trial costs differs.
+func shares() map[string]int {
+	return map[string]int{"sqlite": 600, "postgres": 150, "mariadb": 130, "mysql": 120}
+}
+
+// journalLines is how many lines the journal of a rebuild has that nothing happens to.
+const journalLines = 25
+
+// TestKilled kills mulligan with SIGKILL at each line of its journal, some instants after it, at random instants, and while
+// databases change their names; and lets another process end what it left.
+func TestKilled(t *testing.T) {
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			trials := shares()[engine] * made.settings.trials / 1000
+			if !made.settings.whole() {
+				trials = max(shares()[engine]/50, 3)
+			}
+			benchOf(t, engine).kills(t, trials)
+		})
+	}
+}
+
+// kills makes trials, some at once: a trial waits more than it works.
+func (b *bench) kills(t *testing.T, trials int) {
+	var group errgroup.Group
+	group.SetLimit(2)
+	for k := range trials {
+		if !made.settings.wants(fmt.Sprintf("%s/%d", b.engine, k)) {
+			continue
+		}
+		group.Go(func() error {
+			if made.settings.limit == 0 || time.Since(made.table.began) < made.settings.limit {
+				b.kill(t, k)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // none returns an error
+}
+
+// instants are how long after a line of the journal mulligan is killed.
+func instants() []time.Duration {
+	return []time.Duration{0, 100 * time.Microsecond, 300 * time.Microsecond, time.Millisecond, 3 * time.Millisecond, 8 * time.Millisecond, 25 * time.Millisecond}
+}
+
+// The kinds of kills, in turn.
+const (
+	atAppend  = "kill -9 at a journal append"
+	atInstant = "kill -9 at any instant"
+	atRename  = "kill -9 while databases change names"
+)
+
+// kill makes one trial.
+func (b *bench) kill(t *testing.T, k int) {
+	fault, strategy := []string{atAppend, atInstant, atAppend, atRename}[k%4], strategies()[k/4%2]
+	x := b.begin(t, fault, k)
+	c := x.site.start(t, "rebuild", "--yes", "--strategy", strategy)
+	stop := x.aim(fault, strategy, c.kill)
+	x.site.wait(c)
+	stop()
+	x.stage = stage(x.site.journal())
+	if c.code != -1 {
+		x.finish(x.ended(c))
+		return
+	}
+	made.table.killed()
+	x.stopped(strategy)
+	x.finish(x.recover(strategy))
+}
+
+// aim lets a fault happen at the instant that is its kind's. The returned function ends the watch for it.
+func (x *trial) aim(fault, strategy string, do func()) (stop func()) {
+	took := int64(x.bench.took)
+	switch fault {
+	case atInstant:
+		timer := time.AfterFunc(time.Duration(x.random.Int64N(took*3/2)), do)
+		return func() { timer.Stop() }
+	case atRename:
+		// In place the old database is set aside in create, whose start is line 9; beside in swap, whose start is line 21.
+		n := map[string]int{"in-place": 9, "beside": 21}[strategy]
+		return x.site.at(x.t, n, time.Duration(x.random.Int64N(took/4)), do)
+	}
+	// A small set takes its lines at random, a large one has each in turn.
+	n := x.number / 2
+	if !made.settings.whole() {
+		n = x.random.IntN(journalLines)
+	}
+	return x.site.at(x.t, 1+n%journalLines, instants()[x.random.IntN(len(instants()))], do)
+}
+
+// at calls do once, some time after the n-th line of the site's first journal is there. The returned function ends
+// the watch.
+func (s *site) at(t testing.TB, n int, after time.Duration, do func()) (stop func()) {
+	t.Helper()
+	w, err := fsnotify.NewWatcher()
+	if err == nil {
+		err = w.Add(s.runs())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	done.Go(func() { s.watch(w, n, after, do) })
+	return func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		done.Wait()
+	}
+}
+
+// watch waits for the line. The run's folder and its journal come into being while it watches.
+func (s *site) watch(w *fsnotify.Watcher, n int, after time.Duration, do func()) {
+	for event := range w.Events {
+		folder := event.Name
+		if strings.HasSuffix(folder, "journal.jsonl") {
+			folder = filepath.Dir(folder)
+		} else if event.Has(fsnotify.Create) && filepath.Dir(folder) == s.runs() {
+			if err := w.Add(folder); err != nil {
+				return // it is gone, or the watch has ended
+			}
+		}
+		text, err := os.ReadFile(filepath.Join(folder, "journal.jsonl"))
+		if errors.Is(err, os.ErrNotExist) || bytes.Count(text, []byte("\n")) < n {
+			continue
+		}
+		timer := time.NewTimer(after)
+		<-timer.C
+		do()
+		return
+	}
+}
