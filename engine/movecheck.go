@@ -3,7 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strings"
 )
+
+// IsMarked tells the names of databases that mulligan made or set aside from all others.
+func IsMarked(name string) bool { return strings.Contains(name, mark) }
 
 // CheckMove says why a database cannot be set aside, as far as its server is a [MoveChecker] and can know it.
 // probe as in [MoveChecker.CheckMove]. Errors: those of the server.

@@ -16,7 +16,8 @@ import (
 // Rename does what MySQL and MariaDB have no statement for. The base tables (and MariaDB's sequences) of
 // all moves go by ONE atomic RENAME TABLE; triggers, views, routines and events are taken out
 // and made again in their new place. A database that is emptied, and is no later move's To, is dropped.
-// No writer ever finds a table that has triggers without them: see [hiddenTable].
+// No writer ever finds a table that has triggers without them: see [hiddenTable]. Events that are enabled are disabled
+// while their database has a name that mulligan set it aside under.
 //
 // Before anything is taken out, every definition is written into a table, [journalTable], in the first
 // move's From; the RENAME TABLE takes it along, so where it lies tells how far a killed Rename came.
@@ -77,6 +78,7 @@ type renaming struct {
 	place  map[string]string // where what lies in a database now will lie in the end
 	codes  []placed
 	hidden []hiddenTable // the tables that have triggers
+	paused []pausedEvent
 }
 
 // placed is an object that is made again, with the database that it comes from and goes to.
@@ -173,6 +175,9 @@ func (r *renaming) capture(ctx context.Context) error {
 		}
 	}
 	r.planHiding()
+	if err := r.planEvents(ctx); err != nil {
+		return err
+	}
 	return r.writeJournal(ctx)
 }
 
@@ -339,6 +344,9 @@ func (r *renaming) makeCodes(ctx context.Context) error {
 		return fmt.Errorf("give the tables that have triggers their names: %w", err)
 	}
 	if err := r.remakeAll(ctx, r.only(func(c placed) bool { return c.kind == "view" })); err != nil {
+		return err
+	}
+	if err := r.keepPaused(ctx); err != nil {
 		return err
 	}
 	return r.remakeAll(ctx, r.only(func(c placed) bool { return c.kind == "event" }))

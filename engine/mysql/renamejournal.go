@@ -19,6 +19,7 @@ const journalTable = "__mulligan_ddl"
 const (
 	stateMoves   = "=moves"
 	stateHidden  = "=hidden" // one for each hidden table: its alias is the row's name, its name the body
+	statePaused  = "=paused" // one for each event that is disabled in its new place, and was not
 	stateRemoved = "=removed"
 )
 
@@ -59,6 +60,11 @@ func (r *renaming) writeJournal(ctx context.Context) error {
 	for _, h := range r.hidden {
 		if err == nil {
 			_, err = tx.ExecContext(ctx, insert, stateHidden, h.alias, h.from, h.to, "", h.name)
+		}
+	}
+	for _, e := range r.paused {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, insert, statePaused, e.name, e.from, e.to, "", "")
 		}
 	}
 	for i, c := range r.codes {
@@ -162,7 +168,7 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 	if err != nil {
 		return false, err
 	}
-	r.codes, r.hidden = nil, nil
+	r.codes, r.hidden, r.paused = nil, nil, nil
 	err = eachRow(rows, func() error {
 		var c placed
 		var settings, body []byte
@@ -180,10 +186,14 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 			}
 			return nil
 		}
-		if c.kind == stateHidden {
+		switch c.kind {
+		case stateHidden:
 			r.hidden = append(r.hidden, hiddenTable{from: c.from, to: c.to, name: string(body), alias: c.name})
-		}
-		if c.kind == stateHidden || c.kind == stateRemoved {
+			return nil
+		case statePaused:
+			r.paused = append(r.paused, pausedEvent{c.from, c.to, c.name})
+			return nil
+		case stateRemoved:
 			return nil
 		}
 		var list [5]string
