@@ -122,7 +122,7 @@ func (s *Server) succeed(ctx context.Context, l *held) error {
 	if !by.Gone() {
 		return locked
 	}
-	// Looked at once more: by now the lock may be another's. Numbers of connections are not given out again.
+	// Looked at once more: by now the lock may be another's. While the server runs, no number of a connection is given out again.
 	if now, same, err := l.holder(ctx); err != nil || now != id || same != by {
 		return errors.Join(locked, err)
 	}
