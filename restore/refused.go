@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"mulligan/engine"
 	"mulligan/schema"
@@ -15,6 +16,9 @@ import (
 
 // refusedBytes is how large a chunk may be that is held in memory to look for the rows that the server refuses.
 const refusedBytes = 64 << 20
+
+// refusedTime is how long is looked for them.
+const refusedTime = time.Minute
 
 // nameRefused names the rows of a chunk for which the server refused it, by loading smaller and smaller parts. What it loads on
 // the way is of no harm: the load has failed, and its database is thrown away or, where that was interrupted, read before it is used.
@@ -26,13 +30,18 @@ func (b *Build) nameRefused(ctx context.Context, loader rowLoader, p placement, 
 	if _, err := b.chunk(ctx, p, c, added, func(rows io.Reader) error { _, err := text.ReadFrom(rows); return err }); err != nil {
 		return cause
 	}
+	ctx, cancel := context.WithTimeout(ctx, refusedTime)
+	defer cancel()
 	s := &sieve{ctx: ctx, loader: loader, p: p, lines: bytes.SplitAfter(bytes.TrimSuffix(text.Bytes(), []byte("\n")), []byte("\n"))}
 	if last := len(s.lines) - 1; last >= 0 {
 		s.lines[last] = append(s.lines[last], '\n')
 	}
+	if !s.takes(nil) {
+		return cause // it is nothing about rows: the server takes not even none
+	}
 	s.sift(0, len(s.lines))
-	if len(s.refused) == 0 || !s.took && len(s.lines) > 1 {
-		return cause // it was nothing about rows
+	if len(s.refused) == 0 || !s.takes(nil) {
+		return cause
 	}
 	return fmt.Errorf("%w: %w", s.fault(), cause)
 }
@@ -44,21 +53,24 @@ type sieve struct {
 	p       placement
 	lines   [][]byte
 	refused []int
-	took    bool // some lines were taken
 	more    bool // not all were looked at
+}
+
+func (s *sieve) takes(lines [][]byte) bool {
+	_, err := s.loader.Load(s.ctx, s.p.to, s.p.columns, bytes.NewReader(bytes.Join(lines, nil)))
+	return err == nil
 }
 
 // sift loads the lines from and before two numbers, in parts where that does not go.
 func (s *sieve) sift(from, to int) {
-	if from == to || s.ctx.Err() != nil {
+	if from == to {
 		return
 	}
 	if len(s.refused) == engine.MaxKeys {
 		s.more = true
 		return
 	}
-	if _, err := s.loader.Load(s.ctx, s.p.to, s.p.columns, bytes.NewReader(bytes.Join(s.lines[from:to], nil))); err == nil {
-		s.took = true
+	if s.takes(s.lines[from:to]) || s.ctx.Err() != nil {
 		return
 	}
 	if to-from == 1 {
