@@ -38,7 +38,7 @@ func misbehaviours() []string {
 func TestCommand(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		b := benchOf(t, "sqlite")
-		each(t, "sqlite", few(3, 10), func(k int) { b.misbehave(t, k) })
+		each(t, "sqlite", few(2, 10), func(k int) { b.misbehave(t, k) })
 	})
 }
 

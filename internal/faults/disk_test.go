@@ -132,7 +132,7 @@ func diskFaults(engine string) []string {
 // TestDisk lets the disk of the state folder, of the repository or of an SQLite database be full, or read-only, from
 // some instant of a rebuild on.
 func TestDisk(t *testing.T) {
-	for _, engine := range engines() {
+	for _, engine := range some(engines(), "sqlite") {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := benchOf(t, engine)

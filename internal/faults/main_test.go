@@ -89,9 +89,7 @@ func read() (s settings, err error) {
 
 func build(folder string) (string, error) {
 	program := filepath.Join(folder, "mulligan")
-	cmd := exec.Command("go", "build", "-o", program, "mulligan/cmd/mulligan")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program, "mulligan/cmd/mulligan").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build mulligan: %w\n%s", err, out)
 	}
 	return program, nil

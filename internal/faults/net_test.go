@@ -77,7 +77,7 @@ func disturbances() map[string]func(w *wire, x *trial) {
 
 // TestConnection cuts, stalls and slows the connections of a rebuild in each stage.
 func TestConnection(t *testing.T) {
-	for _, engine := range servers() {
+	for _, engine := range some(servers(), "mysql", "mariadb") {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := benchOf(t, engine)

@@ -22,6 +22,14 @@ func few(small, large int) int {
 	return small
 }
 
+// some are the engines on which a fault is tried: those of a plain go test, which share the faults between them, or all.
+func some(all []string, small ...string) []string {
+	if made.settings.whole() {
+		return all
+	}
+	return small
+}
+
 // each makes trials, one after the other, and stops early where one fails.
 func each(t *testing.T, engine string, trials int, try func(k int)) {
 	t.Helper()
@@ -70,7 +78,7 @@ func (x *trial) hit(stage string, c *command, do func()) bool {
 // TestServerKilled kills the database server in each stage, as a crash would, and starts it again. It is the server
 // that all tests of the package share: they run one after the other.
 func TestServerKilled(t *testing.T) {
-	for _, engine := range servers() {
+	for _, engine := range some(servers(), "mariadb", "postgres") {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			b := benchOf(t, engine)
