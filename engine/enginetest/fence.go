@@ -58,16 +58,42 @@ func (e *env) fence(t *testing.T) {
 			t.Errorf("fence: %v, want %v", err, ctx.Err())
 		}
 	})
-	if evicter, ok := e.server.(engine.Evicter); ok {
-		t.Run("Lost", func(t *testing.T) {
-			name, _, _, release := e.fenced(t)
-			if err := evicter.Evict(deadline(t), name); err != nil {
-				t.Fatalf("evict: %v", err)
-			}
-			if err := release(); err == nil {
-				t.Error("the fence's session was ended, and release gave no error")
-			}
-		})
+	t.Run("Renamed", e.renameFenced)
+}
+
+// renameFenced renames a database whose fence is held, with a writer waiting at it where its session can be ended: the
+// fence is spared by the Evict and let go by the Rename.
+func (e *env) renameFenced(t *testing.T) {
+	name, db, _, release := e.fenced(t)
+	evicter, evicts := e.server.(engine.Evicter)
+	if evicts {
+		writer, done := hold(t, connect(t, e.cfg), name)
+		defer done()
+		written := make(chan error, 1)
+		go func() {
+			_, err := writer.ExecContext(deadline(t), "UPDATE two SET n = 5")
+			written <- err
+		}()
+		e.awaitWaiter(t, db)
+		if err := evicter.Evict(deadline(t), name); err != nil {
+			t.Fatalf("evict: %v", err)
+		}
+		if err := <-written; err == nil {
+			t.Error("the writer's session was to be ended while it waited")
+		}
+	}
+	closing(t, "database", db.Close)
+	aside := e.cfg.NewName(t)
+	e.removeLater(t, aside)
+	if err := e.server.(engine.Renamer).Rename(deadline(t), engine.Move{From: name, To: aside}); err != nil {
+		t.Fatalf("rename a fenced database: %v", err)
+	}
+	if err := release(); err != nil {
+		t.Errorf("release: %v", err)
+	}
+	moved := e.reopen(t, aside)
+	if n := number(t, moved, "SELECT sum(n) FROM two"); n != 3 {
+		t.Errorf("a writer came through: the sum is %d, want 3", n)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,9 +18,6 @@ type DB struct {
 	batches *sql.DB // for texts of several statements that are all our own
 	server  *Server
 	name    string
-
-	mu     sync.RWMutex // guards fences; held for reading while a view opens, so that those it relies on stay
-	fences []*fence
 }
 
 var _ engine.DB = (*DB)(nil)

@@ -63,7 +63,13 @@ func (s *Server) rename(ctx context.Context, moves []engine.Move) (err error) {
 		if err := r.capture(ctx); err != nil {
 			return errors.Join(err, r.giveUp(ctx))
 		}
-		if err := r.moveTables(ctx); err != nil {
+		for _, name := range r.origins() {
+			err = errors.Join(err, s.fences.LetGo(name)) // as late as can be: what follows needs the tables to itself
+		}
+		if err == nil {
+			err = r.moveTables(ctx)
+		}
+		if err != nil {
 			return errors.Join(err, r.giveUp(ctx))
 		}
 	}
@@ -145,8 +151,12 @@ func (r *renaming) check(ctx context.Context) error {
 		exists[m.From], exists[m.To] = false, true
 	}
 	for _, name := range r.origins() {
-		sessions, err := r.server.await(ctx, name, 2*time.Second)
-		if err == nil && len(sessions) > 0 {
+		var sessions []string
+		var err error
+		if !r.server.wasEvicted(name) {
+			sessions, err = r.server.await(ctx, name, 2*time.Second)
+		}
+		if len(sessions) > 0 {
 			err = fmt.Errorf("%w: %d sessions use %s", engine.ErrInUse, len(sessions), name)
 		}
 		if err == nil {

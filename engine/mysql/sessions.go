@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +57,9 @@ const settlePatience = time.Second
 // Evict ends all sessions of the database that the caller may see and end, and waits until they are gone.
 // Those that are ending by themselves, such as those of a pool that was just closed, are left to it: a KILL that comes
 // while a session ends can reach what the server puts in its place.
+//
+// Clients with a pool come back at once, and may never leave a gap. They can be nowhere in the midst of a statement when tables are
+// renamed: a Rename within the next ten seconds suffers them.
 func (s *Server) Evict(ctx context.Context, name string) error {
 	ids, err := s.await(ctx, name, settlePatience)
 	for _, id := range ids {
@@ -70,13 +74,44 @@ func (s *Server) Evict(ctx context.Context, name string) error {
 		}
 	}
 	if err == nil {
-		ids, err = s.await(ctx, name, 10*time.Second)
-	}
-	if err == nil && len(ids) > 0 {
-		err = fmt.Errorf("%w: %d sessions have not ended", engine.ErrInUse, len(ids))
+		err = s.awaitThose(ctx, name, ids)
 	}
 	if err != nil {
 		return fmt.Errorf("end the sessions of database %s: %w", name, mapped(err))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evicted[name] = time.Now()
 	return nil
+}
+
+// awaitThose waits until none of the sessions is left; numbers of sessions are not given out again.
+func (s *Server) awaitThose(ctx context.Context, name string, those []string) error {
+	for until := time.Now().Add(10 * time.Second); ; {
+		now, err := s.sessions(ctx, name)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(now, func(id string) bool { return !slices.Contains(those, id) })
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%w: %d sessions have not ended", engine.ErrInUse, len(left))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// evictHolds is how long after Evict clients that come back are suffered.
+const evictHolds = 10 * time.Second
+
+func (s *Server) wasEvicted(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.evicted[name]) < evictHolds
 }

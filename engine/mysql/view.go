@@ -29,6 +29,7 @@ type View struct {
 	schema  *schema.Schema
 	readers chan *reader  // those that are free
 	done    chan struct{} // closed when no reader is left, or by Close
+	fences  []*fence      // that were held when it was opened
 	guard   *sql.Conn     // holds the read locks of tables without transactions; nil = there are none
 
 	mu   sync.Mutex // guards keys, left and closed
@@ -42,8 +43,9 @@ var _ engine.View = (*View)(nil)
 // View opens a consistent view with as many readers as asked for, or with one; see [View].
 func (db *DB) View(ctx context.Context, readers int) (engine.View, error) {
 	v := &View{db: db, keys: map[schema.Name]splitKey{}, done: make(chan struct{})}
-	db.mu.RLock()
-	defer db.mu.RUnlock()
+	fences, done := db.server.fences.Of(db.name)
+	defer done()
+	v.fences = fences
 	if err := v.open(ctx, max(readers, 1)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open a view of database %s: %w", db.name, mapped(err)), v.Close())
 	}
@@ -75,7 +77,7 @@ func (v *View) open(ctx context.Context, readers int) error {
 	if err == nil {
 		err = v.look(ctx, stop)
 	}
-	for _, f := range v.db.fences {
+	for _, f := range v.fences {
 		if err == nil {
 			err = f.holds(ctx)
 		}
@@ -111,7 +113,7 @@ func (v *View) stopCommits(ctx context.Context) (*sql.Conn, error) {
 		return nil, err
 	}
 	first := errFenced
-	if len(v.db.fences) == 0 {
+	if len(v.fences) == 0 {
 		_, first = conn.ExecContext(ctx, "FLUSH TABLES WITH READ LOCK")
 	}
 	if first == nil {
@@ -123,7 +125,7 @@ func (v *View) stopCommits(ctx context.Context) (*sql.Conn, error) {
 	tables, err := texts(ctx, conn, `SELECT TABLE_NAME FROM information_schema.TABLES
 		WHERE TABLE_SCHEMA = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') ORDER BY TABLE_NAME`, v.db.name)
 	if err == nil {
-		err = lockTables(ctx, conn, v.unfenced(tables))
+		err = lockTables(ctx, conn, v.db.name, v.unfenced(tables))
 	}
 	switch {
 	case err == nil:
@@ -143,17 +145,17 @@ var errFenced = errors.New("a fence is held")
 // unfenced leaves those tables out that a fence keeps read-locked. A second lock would queue behind the writers that wait for the first.
 func (v *View) unfenced(tables []string) []string {
 	return slices.DeleteFunc(tables, func(t string) bool {
-		return slices.ContainsFunc(v.db.fences, func(f *fence) bool { return slices.Contains(f.tables, t) })
+		return slices.ContainsFunc(v.fences, func(f *fence) bool { return slices.Contains(f.tables, t) })
 	})
 }
 
-func lockTables(ctx context.Context, conn *sql.Conn, tables []string) error {
+func lockTables(ctx context.Context, conn *sql.Conn, database string, tables []string) error {
 	if len(tables) == 0 {
 		return nil
 	}
 	locks := make([]string, len(tables))
 	for i, t := range tables {
-		locks[i] = ident(t) + " READ"
+		locks[i] = ident(database) + "." + ident(t) + " READ"
 	}
 	_, err := conn.ExecContext(ctx, "LOCK TABLES "+strings.Join(locks, ", "))
 	return err
@@ -175,7 +177,7 @@ func (v *View) guardTables(ctx context.Context, tables map[string]string) error 
 		return err
 	}
 	v.guard = conn
-	if err := lockTables(ctx, conn, names); err != nil {
+	if err := lockTables(ctx, conn, v.db.name, names); err != nil {
 		return fmt.Errorf("read-lock the tables %s, which have no transactions: %w", strings.Join(names, ", "), err)
 	}
 	said := make([]string, len(names))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,14 +25,14 @@ const fencePatience = 10 * time.Second
 // other way would make a deadlock. The server ends whoever waited for deadlock_timeout: Fence takes its hands off
 // before that, and tries again.
 func (d *database) Fence(ctx context.Context, tables []*schema.Table) (release func() error, err error) {
-	c, err := d.server.dial(ctx, d.name)
+	c, err := d.server.dialFence(ctx, d.name)
 	if err != nil {
 		return nil, fmt.Errorf("fence database %s: %w", d.name, err)
 	}
 	if err := fence(ctx, c, tables); err != nil {
 		return nil, fmt.Errorf("fence database %s: %w", d.name, errors.Join(mapped(ctx, err), hangUp(ctx, c)))
 	}
-	return sync.OnceValue(func() error {
+	return d.server.fences.Add(d.name, c, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), cancelGrace)
 		defer cancel()
 		_, err := c.Exec(ctx, "COMMIT")
@@ -42,6 +41,38 @@ func (d *database) Fence(ctx context.Context, tables []*schema.Table) (release f
 		}
 		return errors.Join(err, hangUp(ctx, c))
 	}), nil
+}
+
+// fenceName is the application_name of a fence's session, by which it is told from those that are in the way.
+const fenceName = "mulligan fence"
+
+func (s *server) dialFence(ctx context.Context, name string) (*pgx.Conn, error) {
+	cfg, err := config(s.url, name)
+	if err != nil {
+		return nil, err
+	}
+	cfg.RuntimeParams["application_name"] = fenceName
+	return s.dialWith(ctx, cfg, watched())
+}
+
+// letGo ends the fences of a database when a statement of ours has locked it against new sessions and nobody else is left in
+// it: then nobody can write any more.
+func (s *server) letGo(ctx context.Context, name string) error {
+	for {
+		var ready bool
+		err := s.pool.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_database d ON d.oid = l.objid
+				WHERE l.locktype = 'object' AND l.classid = 'pg_catalog.pg_database'::regclass AND l.mode = 'AccessExclusiveLock' AND l.granted AND d.datname = $1)
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE `+othersOf+`)`, name).Scan(&ready)
+		if err != nil {
+			return err
+		}
+		if ready {
+			return s.fences.LetGo(name)
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 func fence(ctx context.Context, c *pgx.Conn, tables []*schema.Table) error {

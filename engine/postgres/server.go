@@ -28,6 +28,7 @@ type server struct {
 	maintenance string
 	pool        *sql.DB // of the maintenance database
 	traits      engine.Traits
+	fences      engine.Fences[*pgx.Conn]
 
 	mu      sync.Mutex           // guards mine and evicted
 	mine    map[backend]bool     // connections that this server made, whether they still live or not

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"mulligan/engine"
@@ -24,8 +23,7 @@ type DB struct {
 	name string
 	busy time.Duration // how long to wait for a lock
 
-	mu     sync.RWMutex // guards fences; held for reading while a view opens, so that one it relies on stays
-	fences int
+	fences *engine.Fences[*sql.Conn] // of the server
 }
 
 // Family is engine.SQLite.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"mulligan/engine"
@@ -18,8 +17,8 @@ var _ engine.Fencer = (*DB)(nil)
 const fencePatience = 10 * time.Second
 
 // Fence implements [engine.Fencer] by BEGIN IMMEDIATE on a connection of its own: SQLite locks the whole file, whatever the tables.
-// Readers go on. A writer waits as long as its own busy timeout lets it, and then gets SQLITE_BUSY. A view of this DB goes on with
-// all its readers; one of another DB, after it has waited for the lock, with one.
+// Readers go on. A writer waits as long as its own busy timeout lets it, and then gets SQLITE_BUSY. Views of the same server go on with
+// all their readers.
 func (d *DB) Fence(ctx context.Context, _ []*schema.Table) (release func() error, err error) {
 	conn, err := d.Conn(ctx)
 	if err != nil {
@@ -35,16 +34,10 @@ func (d *DB) Fence(ctx context.Context, _ []*schema.Table) (release func() error
 	if err != nil {
 		return nil, fmt.Errorf("fence database %s: %w", d.name, errors.Join(translate(err), discard(conn)))
 	}
-	d.mu.Lock()
-	d.fences++
-	d.mu.Unlock()
-	return sync.OnceValue(func() error { return d.release(conn) }), nil
+	return d.fences.Add(d.name, conn, func() error { return d.release(conn) }), nil
 }
 
 func (d *DB) release(conn *sql.Conn) error {
-	d.mu.Lock() // no view is being opened that relies on it
-	defer d.mu.Unlock()
-	d.fences--
 	ctx, cancel := context.WithTimeout(context.Background(), fencePatience)
 	defer cancel()
 	_, err := conn.ExecContext(ctx, "ROLLBACK") // an error where there is no transaction any more

@@ -36,6 +36,9 @@ func (s *Server) Rename(ctx context.Context, moves ...engine.Move) error {
 		if _, err := os.Lstat(m.From); err != nil {
 			continue // it comes into being by an earlier move
 		}
+		if err := s.fences.LetGo(m.From); err != nil {
+			return fmt.Errorf("rename database %s: %w", m.From, err)
+		}
 		g, err := s.patientGuard(ctx, m.From)
 		if err != nil {
 			return fmt.Errorf("rename database %s: %w", m.From, err)

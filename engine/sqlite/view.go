@@ -35,7 +35,7 @@ type view struct {
 // out, so that all see the same commit; then it lets the writers in again. Under a rollback
 // journal writers can prepare but not commit while the view is open; under a WAL they go on freely.
 // A file that cannot be written to gets one reader, which needs nobody kept out; so does one that somebody else
-// keeps for writing. Beside a fence of the same DB writers are out already.
+// keeps for writing. Beside a fence of the same server writers are out already.
 func (d *DB) View(ctx context.Context, readers int) (engine.View, error) {
 	v, err := d.view(ctx, max(1, readers))
 	if err != nil {
@@ -51,9 +51,9 @@ func (d *DB) view(ctx context.Context, readers int) (_ *view, err error) {
 			err = errors.Join(err, v.Close())
 		}
 	}()
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	letIn, why, err := d.shut(ctx)
+	fences, done := d.fences.Of(d.name)
+	defer done()
+	letIn, why, err := d.shut(ctx, len(fences) > 0)
 	if err != nil {
 		return nil, fmt.Errorf("keep writers out: %w", err)
 	}
@@ -91,8 +91,8 @@ func readOnly(conn *sql.Conn) (yes bool, err error) {
 }
 
 // shut keeps writers out until letIn is called, or says why it cannot.
-func (d *DB) shut(ctx context.Context) (letIn func() error, why string, err error) {
-	if d.fences > 0 {
+func (d *DB) shut(ctx context.Context, fenced bool) (letIn func() error, why string, err error) {
+	if fenced {
 		return func() error { return nil }, "", nil
 	}
 	gate, err := d.Conn(ctx)
