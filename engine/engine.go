@@ -3,7 +3,7 @@
 //
 // A [Server] makes, drops and opens databases. A [DB] is one of them: it can be queried,
 // inspected, read through a consistent [View] and filled through a [Loader]. What only some
-// servers can do is an interface of its own ([Renamer], [Evicter], [Locker], [Completer]).
+// servers can do is an interface of its own ([Renamer], [Evicter], [Locker], [Completer], [Marker], [Fencer]).
 // Adapters stand in sub-folders, one for each technology, and all pass engine/enginetest.
 //
 // Rows travel as lines of PostgreSQL's COPY text form on every engine (docs/format.md, "Rows").
