@@ -44,6 +44,18 @@ func (f *Fences[F]) Of(name string) (list []F, done func()) {
 	return list, f.mu.RUnlock
 }
 
+// Any tells whether a fence of any database is held.
+func (f *Fences[F]) Any() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	for _, list := range f.held {
+		if len(list) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // LetGo ends all fences of a database. An error says that one did not hold to the end.
 func (f *Fences[F]) LetGo(name string) (err error) {
 	f.mu.Lock()

@@ -11,6 +11,7 @@ import (
 type Marker interface {
 	// Marks gives a text for each of the tables that it can speak for. A mark that is equal at two moments proves that a view
 	// which was opened after the first of them sees the same rows as one at the second, whatever the database was called meanwhile.
+	// Whoever wrote in between must have left the database by the second moment: what renames it, or ends its sessions, sees to that.
 	// A mark that differs proves nothing. What cannot be known, for want of a privilege, of a counter, or because the server
 	// started again, is left out; that is no error. It changes no row.
 	Marks(ctx context.Context, tables []*schema.Table) (map[schema.Name]string, error)

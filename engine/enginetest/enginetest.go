@@ -27,7 +27,6 @@ type Config struct {
 	// Connect opens a new connection to the same server at each call. The suite closes it.
 	Connect func(t testing.TB) engine.Server
 	// NewName gives a name that no database has yet; for SQLite the path of a file in an existing folder.
-	// It is called from several tests at once.
 	NewName func(t testing.TB) string
 }
 

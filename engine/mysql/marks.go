@@ -2,13 +2,16 @@ package mysql
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"slices"
 	"strings"
+	"time"
 
 	"mulligan/engine"
 	"mulligan/schema"
@@ -31,8 +34,10 @@ var _ engine.Marker = (*DB)(nil)
 //   - when the server started.
 //
 // NULL, where a table was not written since it came into InnoDB's cache, is no mark: eviction, and on MySQL a mere RENAME COLUMN,
-// put it back. Partitions are left out since TRUNCATE PARTITION leaves no trace. What is not seen: a server's
-// clock that is set back, when the one change that follows falls into the very second of the mark.
+// put it back. Partitions are left out since TRUNCATE PARTITION leaves no trace. At the second moment no commit may be under way, which
+// RENAME TABLE waits for: MariaDB sets the time just after the change is visible.
+//
+// What is not seen: a server's clock that is set back, when the one change that follows falls into the very second of the mark.
 func (db *DB) Marks(ctx context.Context, tables []*schema.Table) (map[schema.Name]string, error) {
 	marks, err := db.marks(ctx, tables)
 	if err := mapped(err); errors.Is(err, engine.ErrDenied) {
@@ -50,7 +55,7 @@ func (db *DB) marks(ctx context.Context, tables []*schema.Table) (map[schema.Nam
 		return nil, err
 	}
 	changes, err := db.changes(ctx)
-	if err != nil {
+	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
 	ids, err := db.tableIDs(ctx)
@@ -61,14 +66,21 @@ func (db *DB) marks(ctx context.Context, tables []*schema.Table) (map[schema.Nam
 	if err != nil {
 		return nil, err
 	}
-	open, err := db.open(ctx)
-	if err != nil {
+	tables = slices.DeleteFunc(slices.Clone(tables), func(t *schema.Table) bool {
+		n := t.Name.Table
+		return changes[n].utc == "" || ids[n] == "" || columns[n] == nil
+	})
+	if len(tables) == 0 {
+		return nil, nil
+	}
+	open, fresh, err := db.open(ctx)
+	if err != nil || !fresh {
 		return nil, err
 	}
 	marks := map[schema.Name]string{}
 	for _, t := range tables {
 		change, id, sum := changes[t.Name.Table], ids[t.Name.Table], columns[t.Name.Table]
-		if change.utc == "" || id == "" || sum == nil || open.mayRepeat(change.local) {
+		if open.mayRepeat(change.local) {
 			continue
 		}
 		marks[t.Name] = strings.Join([]string{started, change.utc, id, hex.EncodeToString(sum.Sum(nil)[:16])}, " ")
@@ -116,24 +128,55 @@ func (t transactions) mayRepeat(local string) bool {
 	return slices.Contains(t.all, local) || slices.ContainsFunc(t.committing, func(began string) bool { return began <= local })
 }
 
-// open lists InnoDB's transactions, those that have only read included. The list is at most 0.1 s old.
-func (db *DB) open(ctx context.Context) (open transactions, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT DISTINCT CAST(trx_started AS CHAR), COALESCE(trx_operation_state, '') LIKE '%commit%'
-		FROM information_schema.INNODB_TRX`)
+// open lists InnoDB's transactions, those that have only read included. The server answers from a list that it makes anew only when nobody has
+// asked for 0.1 s (trx0i_s.cc), so beside somebody who asks all the time an answer can be of any age. One that
+// shows this very question as the statement of a transaction of ours is of now; false = there was none.
+func (db *DB) open(ctx context.Context) (open transactions, fresh bool, err error) {
+	conn, err := db.Conn(ctx)
 	if err != nil {
-		return open, err
+		return open, false, err
+	}
+	defer func() { err = errors.Join(err, discard(conn)) }()
+	if _, err := conn.ExecContext(ctx, "START TRANSACTION WITH CONSISTENT SNAPSHOT"); err != nil {
+		return open, false, err
+	}
+	for range askTimes {
+		if open, fresh, err = ask(ctx, conn, rand.Text()); fresh || err != nil {
+			return open, fresh, err
+		}
+		select {
+		case <-ctx.Done():
+			return open, false, ctx.Err()
+		case <-time.After(askPause):
+		}
+	}
+	return open, false, nil
+}
+
+const (
+	askTimes = 10
+	askPause = 130 * time.Millisecond
+)
+
+// ask asks once. A question is known by its token.
+func ask(ctx context.Context, conn *sql.Conn, token string) (open transactions, fresh bool, err error) {
+	rows, err := conn.QueryContext(ctx, `SELECT CAST(trx_started AS CHAR), COALESCE(trx_operation_state, '') LIKE '%commit%',
+		COALESCE(trx_query, '') LIKE '%`+token+`%' FROM information_schema.INNODB_TRX`)
+	if err != nil {
+		return open, false, err
 	}
 	err = eachRow(rows, func() error {
 		var began string
-		var committing bool
-		err := rows.Scan(&began, &committing)
+		var committing, own bool
+		err := rows.Scan(&began, &committing, &own)
 		open.all = append(open.all, began)
 		if committing {
 			open.committing = append(open.committing, began)
 		}
+		fresh = fresh || own
 		return err
 	})
-	return open, err
+	return open, fresh, err
 }
 
 // tableIDs reads InnoDB's own numbers of the database's tables.

@@ -179,8 +179,8 @@ func TestNoMarksInDoubt(t *testing.T) {
 	}
 }
 
-// A writer that holds one table and goes for another while the fence waits must not become a deadlock's victim.
-func TestFenceHarmsNoWriter(t *testing.T) {
+// A writer that holds one table, and goes for another that the fence has already, must get through, and the fence after it.
+func TestFenceBesideDeadlock(t *testing.T) {
 	db := newDB(t, "CREATE TABLE one (id int); CREATE TABLE two (id int)")
 	writer, err := db.Session(limit(t))
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,11 +22,12 @@ import (
 
 func TestConformance(t *testing.T) {
 	folder := t.TempDir()
-	var last atomic.Int64
+	n := 0
 	enginetest.Test(t, enginetest.Config{
 		Connect: func(t testing.TB) engine.Server { return connect(t, filepath.Join(folder, "any.db")) },
 		NewName: func(testing.TB) string {
-			return filepath.Join(folder, fmt.Sprintf("db %d.db", last.Add(1)))
+			n++
+			return filepath.Join(folder, fmt.Sprintf("db %d.db", n))
 		},
 	})
 }
@@ -44,13 +44,14 @@ func (s walServer) Create(ctx context.Context, name string, like *engine.Info) e
 
 func TestConformanceWAL(t *testing.T) {
 	folder := t.TempDir()
-	var last atomic.Int64
+	n := 0
 	enginetest.Test(t, enginetest.Config{
 		Connect: func(t testing.TB) engine.Server {
 			return walServer{connect(t, filepath.Join(folder, "any.db")).(*sqlite.Server)}
 		},
 		NewName: func(testing.TB) string {
-			return filepath.Join(folder, fmt.Sprintf("wal%d?#%%.db", last.Add(1)))
+			n++
+			return filepath.Join(folder, fmt.Sprintf("wal%d?#%%.db", n))
 		},
 	})
 }
