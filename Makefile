@@ -6,7 +6,7 @@ SHELL    := bash
 .SHELLFLAGS := -eo pipefail -c
 .PHONY: build demo test test-atlas install-test-servers check lint cover fuzz bench faults soak
 stamp   := $(shell git describe --tags --always --dirty 2>/dev/null)
-fast    := ./schema ./journal ./store/... ./config ./internal/child ./engine ./snapshot ./pipeline ./migration ./internal/layers ./internal/testreport
+fast    := ./schema ./journal ./store/... ./config ./internal/child ./internal/lock ./engine ./snapshot ./pipeline ./migration ./internal/layers ./internal/testreport
 report   = $(GO) run ./internal/testreport
 
 build:

@@ -28,8 +28,7 @@ import (
 // ErrMoved tells that a migration ran, or the schema changed, while the snapshot was begun.
 var ErrMoved = errors.New("the schema changed while the snapshot was begun")
 
-// chunkBytes is about how many bytes of a table on the server's disk go into one chunk: small enough
-// to be held in memory when compressed, large enough for good compression.
+// chunkBytes is the size of a chunk: small enough to be held in memory when compressed, large enough for good compression.
 const chunkBytes = 16 << 20
 
 // Options are what a backup may be told; nil or zero fields are defaults.
@@ -39,7 +38,18 @@ type Options struct {
 	ID       snapshot.ID             // zero = a new one
 	Tool     string                  // version of this program, for the manifest
 	TempDir  string                  // for chunks that do not fit into memory; empty = the system's
+	Chunk    int64                   // about how many bytes of a table on the server's disk go into one chunk; 0 = 16 MiB
 	Progress func(rows, bytes int64) // told what was written since the last call; called from several goroutines
+
+	Marked func(marks map[schema.Name]string) error // told the marks ([engine.Marker]) of the tables, taken before the view; nil = none are taken
+	Base   *Base                                    // an older snapshot to take unchanged tables from; nil = none
+}
+
+// Base is an older snapshot of the same database, with the marks that were taken before its view. A table whose mark is
+// still the same is not read again: its rows are taken from there.
+type Base struct {
+	Reader *snapshot.Reader
+	Marks  map[schema.Name]string
 }
 
 // Source is the database to copy.
@@ -59,6 +69,9 @@ type Source struct {
 func Run(ctx context.Context, src Source, s store.Store, o *Options) (*snapshot.Manifest, error) {
 	b, err := prepare(ctx, src, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.mark(ctx); err != nil {
 		return nil, err
 	}
 	view, err := src.DB.View(ctx, b.options.Jobs)
@@ -88,8 +101,10 @@ type job struct {
 	ledger    []migration.Record
 	files     []migration.Migration
 	objects   []schema.Object
+	keepsakes []schema.Keepsake
 	before    *schema.Schema
 	selection *Selection
+	marks     map[schema.Name]string
 	manifest  *snapshot.Manifest
 }
 
@@ -101,6 +116,9 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 	}
 	if b.options.Jobs <= 0 {
 		b.options.Jobs = 2
+	}
+	if b.options.Chunk <= 0 {
+		b.options.Chunk = chunkBytes
 	}
 	if b.options.ID == "" {
 		id, err := snapshot.NewID(time.Now(), nil)
@@ -114,6 +132,11 @@ func prepare(ctx context.Context, src Source, o *Options) (*job, error) {
 		return nil, fmt.Errorf("inspect database %s: %w", src.Name, err)
 	}
 	b.objects = b.before.Objects
+	if keeper, ok := src.DB.(engine.Keeper); ok {
+		if b.keepsakes, err = keeper.Keepsakes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if b.selection, err = Select(b.before, b.options.Rules); err != nil {
 		return nil, err
 	}
@@ -179,7 +202,7 @@ func (b *job) describe(ctx context.Context, view engine.View) error {
 		Database: snapshot.Database(*info),
 		Started:  time.Now().UTC(),
 		Point:    snapshot.Point(point),
-		Excluded: b.selection.Excluded, Objects: b.objects,
+		Excluded: b.selection.Excluded, Objects: b.objects, Keepsakes: b.keepsakes,
 	}
 	for _, q := range seen.Sequences {
 		if q.Table == nil || b.chosen(*q.Table) {
@@ -221,6 +244,7 @@ type task struct {
 	table *schema.Table
 	seq   int
 	part  engine.Range
+	old   *snapshot.Chunk // the base's chunk with the same rows; nil = it is dumped
 }
 
 // write dumps all tables and commits.
@@ -236,6 +260,9 @@ func (b *job) write(ctx context.Context, w *snapshot.Writer, view engine.View) e
 	for _, t := range tasks {
 		group.Go(func() error {
 			chunk, err := w.Chunk(ctx2, t.table.Name, t.seq, func(out io.Writer) (int64, error) {
+				if t.old != nil {
+					return b.copy(ctx2, out, *t.old)
+				}
 				return view.Dump(ctx2, out, t.table, t.part)
 			})
 			if err != nil {
@@ -271,13 +298,19 @@ func (b *job) plan(ctx context.Context, view engine.View) ([]task, error) {
 	slices.SortStableFunc(tables, func(x, y *schema.Table) int { return int(min(max(y.Bytes-x.Bytes, -1), 1)) })
 	var tasks []task
 	for _, t := range tables {
-		ranges, err := view.Ranges(ctx, t, chunkBytes)
+		if old := b.unchanged(t); old != nil {
+			for i := range old.Chunks {
+				tasks = append(tasks, task{table: t, seq: old.Chunks[i].Seq, old: &old.Chunks[i]})
+			}
+			continue
+		}
+		ranges, err := view.Ranges(ctx, t, b.options.Chunk)
 		if err != nil {
 			return nil, fmt.Errorf("split table %s: %w", t.Name, err)
 		}
 		for seq, r := range ranges {
 			r.Where = b.selection.Where[t.Name]
-			tasks = append(tasks, task{t, seq, r})
+			tasks = append(tasks, task{table: t, seq: seq, part: r})
 		}
 	}
 	return tasks, nil

@@ -12,6 +12,7 @@
 package config
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,6 +45,7 @@ type Target struct {
 	Tables     Tables
 	Mapping    []Mapping
 	Shadow     Secret // url of the server for scratch databases; empty = the target's own
+	KeepOld    string // one of KeepOlds: next where the file says nothing
 
 	file, base string // of the configuration, for errors and relative paths
 	line       int
@@ -221,6 +223,7 @@ func (c *Config) finish(file string) []*Error {
 	for i := range c.Targets {
 		t := &c.Targets[i]
 		t.file, t.base, t.environ = file, c.Dir, c.env.list()
+		t.KeepOld = cmp.Or(t.KeepOld, KeepOlds()[0])
 		if t.URL != "" || t.URLFile != "" || len(t.URLCommand) > 0 {
 			t.URL = Secret(absoluteURL(t.URL.Reveal(), c.Dir))
 			continue

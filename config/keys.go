@@ -6,7 +6,7 @@ import "sort"
 func levels() map[string][]string {
 	all := map[string][]string{
 		"":                                     {"targets", "repository", "jobs", "notify", "settings"},
-		"targets[]":                            {"name", "url", "url_file", "url_command", "protected", "migrations", "tables", "mapping", "shadow"},
+		"targets[]":                            {"name", "url", "url_file", "url_command", "protected", "migrations", "tables", "mapping", "shadow", "keep_old"},
 		"targets[].migrations":                 {"tool", "dir", "dirs", "table", "data_source", "command", "bootstrap", "env", "ledger"},
 		"targets[].migrations.ledger":          {"column", "form", "time", "values"},
 		"targets[].migrations.ledger.values[]": {"column", "value"},
@@ -55,6 +55,9 @@ func Tools() []string {
 
 // described are the tools whose ledger can be described in the file.
 func described() []string { return []string{"bun", "command", "kysely", "node-pg-migrate"} }
+
+// KeepOlds are the values that keep_old may have: when a database that was set aside is dropped.
+func KeepOlds() []string { return []string{"next", "always", "never"} }
 
 // RunsItself tells the tools whose migrations are applied without a command of the user's.
 func RunsItself(tool string) bool {

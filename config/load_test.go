@@ -86,20 +86,20 @@ func TestEveryKeyArrives(t *testing.T) {
 					{Table: "users", Rename: map[string]string{"nick": "nickname"}, Drop: []string{"legacy_flag"}, Default: map[string]string{"locale": "'en'"}},
 					{Table: "Order.Items", To: "order.lines", Rename: map[string]string{"Nick.Name": "nickName", "UPPER": "lower"}, Default: map[string]string{"Straße": "0"}},
 				},
-				Shadow: "postgres://shadow:hush@localhost/",
+				Shadow: "postgres://shadow:hush@localhost/", KeepOld: "always",
 			},
 			{
-				Name: "edge", URLFile: in("secrets/edge.url"),
+				Name: "edge", URLFile: in("secrets/edge.url"), KeepOld: "next",
 				Migrations: Migrations{Tool: "prisma", Dirs: []string{in("core"), "/abs/extra"}, Command: []string{"./deploy"}, Bootstrap: Bootstrap{File: in("base.sql")}},
 			},
 			{
-				Name: "home", URL: Secret("sqlite:" + in("home.db")),
+				Name: "home", URL: Secret("sqlite:" + in("home.db")), KeepOld: "next",
 				Migrations: Migrations{
 					Tool: "command", Table: "Done.Steps", Command: []string{"./migrate"},
 					Ledger: Ledger{Column: "Step.Name", Form: "stem", Time: "finishedAt", Values: []Value{{"by", "mulligan"}, {"note", ""}, {"level", "3"}}},
 				},
 			},
-			{Name: "vault", URLCommand: []string{"vault", "read", "--field=url", "secret/app"}},
+			{Name: "vault", URLCommand: []string{"vault", "read", "--field=url", "secret/app"}, KeepOld: "next"},
 		},
 		Repository: Repository{URL: in("snapshots"), Keep: Keep{7, 24, 7, 4, 12, 1}},
 		Jobs: []Job{

@@ -31,6 +31,8 @@ func TestRefusals(t *testing.T) {
 		"unquoted braces":      {app("migrations: {command: [migrate, {to}]}"), "command[1]: must be a single value, not a mapping", "put text with { } or \": \" into quotes"},
 		"protected":            {app("protected: maybe"), "mulligan.yaml:4:16: targets[0].protected: must be true or false", ""},
 		"protected yes":        {app("protected: yes"), "must be true or false", ""},
+		"unknown keep_old":     {app("keep_old: nxt"), "mulligan.yaml:4:15: targets[0].keep_old: `nxt` is not known; allowed are next, always, never", "did you mean next?"},
+		"keep_old as number":   {app("keep_old: 3"), "targets[0].keep_old: `3` is not known; allowed are next, always, never", ""},
 		"unknown tool":         {app("migrations: {tool: tyeporm}"), "targets[0].migrations.tool: `tyeporm` is not known; allowed are alembic, atlas,", "did you mean typeorm?"},
 		"tool needs command":   {app("migrations: {tool: knex}"), "knex needs a `command`", "add `command: [program, argument, …]`"},
 		"command as tool":      {app("migrations: {tool: command}"), "needs a `command`", ""},

@@ -27,6 +27,7 @@ func (r *reader) target(n *node, index int, earlier []Target) Target {
 	if shadow := r.text(f["shadow"]); shadow != "" {
 		t.Shadow = Secret(absoluteURL(shadow, r.dir))
 	}
+	t.KeepOld = r.oneOf(f["keep_old"], KeepOlds())
 	t.Migrations = r.migrations(f["migrations"])
 	t.Tables = r.tables(f["tables"])
 	for _, m := range r.list(f["mapping"]) {

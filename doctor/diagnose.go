@@ -33,6 +33,11 @@ func (x *examiner) diagnose() *Diagnosis {
 	d.Match = x.match(real, cosmetic)
 	x.migrations(d, real)
 	x.drift(d, real, cosmetic)
+	if x.fault == nil {
+		for _, k := range x.shadow.first {
+			d.First = append(d.First, k.Key())
+		}
+	}
 	x.accessDrift(d)
 	d.Effective = x.effective(d)
 	d.Warnings = append(d.Warnings, x.warnings...)

@@ -180,6 +180,7 @@ type Diagnosis struct {
 	Cosmetic   []Difference  `json:"cosmetic"` // names and orders that differ and mean nothing
 	Access     []Difference  `json:"access"`   // owners and grants that differ
 	Replay     *ReplayFault  `json:"replay_fault,omitempty"`
+	First      []string      `json:"first,omitempty"` // what the migrations need and none of them makes: extensions, by kind and name; they are drift, too
 	Shadow     Shadow        `json:"shadow"`
 	Warnings   []string      `json:"warnings,omitempty"`
 

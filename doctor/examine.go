@@ -10,20 +10,22 @@ import (
 	"time"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/migration"
 	"mulligan/schema"
 )
 
 // Case is what a doctor is asked about: a schema and the records of a ledger, from wherever they come.
 type Case struct {
-	Tool     *migration.Tool
-	Files    []migration.Migration
-	Records  []migration.Record
-	Live     *schema.Schema          // with its ledgers
-	Database string                  // the live database's name
-	Version  string                  // of its server
-	Known    map[migration.ID]string // hashes of files as an earlier snapshot saw them when they were recorded already; nil = none
-	Place    Place
+	Tool      *migration.Tool
+	Files     []migration.Migration
+	Records   []migration.Record
+	Live      *schema.Schema          // with its ledgers
+	Database  string                  // the live database's name
+	Version   string                  // of its server
+	Keepsakes []schema.Keepsake       // what the database has besides; nil = not known
+	Known     map[migration.ID]string // hashes of files as an earlier snapshot saw them when they were recorded already; nil = none
+	Place     Place
 }
 
 // Place is where shadows are made.
@@ -52,11 +54,11 @@ func Examine(ctx context.Context, c *Case, o *Options) (_ *Diagnosis, err error)
 	if err := c.outside(); err != nil {
 		return nil, err
 	}
-	unlock, err := engine.Hold(ctx, c.Place.Server, c.Place.Name)
+	held, err := engine.Hold(ctx, c.Place.Server, c.Place.Name, lock.This("doctor", ""))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer func() { err = errors.Join(err, held.Unlock()) }()
 	begin := time.Now()
 	defer func() { err = errors.Join(err, x.shadow.close(ctx)) }()
 	if err := x.replay(ctx); err != nil {
@@ -132,17 +134,18 @@ type examiner struct {
 	c      *Case
 	shadow *shadow
 
-	units    []unit
-	evidence *evidence
-	heard    []testimony // by index into units; those that were not inspected are empty
-	seen     []bool      // by index into units: it was inspected
-	played   []bool      // by index into the files
-	sent     [][]migration.Statement
-	fault    *ReplayFault
-	in       []bool // the migrations that the schema is taken to have
-	target   state  // the schema that they make
-	proven   bool   // target was replayed, and is no mere composition
-	warnings []string
+	units     []unit
+	evidence  *evidence
+	heard     []testimony // by index into units; those that were not inspected are empty
+	seen      []bool      // by index into units: it was inspected
+	played    []bool      // by index into the files
+	sent      [][]migration.Statement
+	fault     *ReplayFault
+	in        []bool // the migrations that the schema is taken to have
+	target    state  // the schema that they make
+	proven    bool   // target was replayed, and is no mere composition
+	furnished bool   // the shadow was given extensions, or there was none to give
+	warnings  []string
 }
 
 // replay plays the migrations as often as it takes to explain the live schema: once where the ledger tells the truth.
@@ -151,6 +154,11 @@ func (x *examiner) replay(ctx context.Context) error {
 	for {
 		if err := x.pass(ctx); err != nil {
 			return err
+		}
+		if again, err := x.furnish(ctx); err != nil {
+			return err
+		} else if again {
+			continue
 		}
 		x.choose()
 		finer := x.refine()
@@ -338,7 +346,7 @@ func (x *examiner) isPrefix() bool {
 
 // compare lays the target and the live schema side by side: Old is the replay's.
 func (x *examiner) compare() (real, cosmetic []schema.Change) {
-	real, cosmetic = schema.Split(schema.Diff(x.target.objects(), x.evidence.live.objects()))
+	real, cosmetic = schema.Split(schema.Diff(x.byHand(x.target), x.evidence.live.objects()))
 	// An order that is on one side only is that of a table that is on one side only, which is told by itself.
 	return slices.DeleteFunc(real, func(c schema.Change) bool { return c.Kind == schema.KindColumnOrder }), cosmetic
 }

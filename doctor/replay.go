@@ -38,6 +38,7 @@ type shadow struct {
 	db      engine.DB
 	booted  []migration.Record // what the bootstrap recorded
 	access  []schema.Object    // owners and grants as last inspected
+	first   []schema.Keepsake  // what the migrations need and do not make
 	played  int                // migrations that were applied in all replays, for progress
 }
 
@@ -56,6 +57,9 @@ func (s *shadow) open(ctx context.Context) error {
 	s.db = db
 	s.report.Replays++
 	s.booted = nil
+	if err := s.furnish(ctx); err != nil {
+		return err
+	}
 	if s.c.Tool.Bootstrap == nil {
 		return nil
 	}

@@ -73,10 +73,23 @@ func (src *Source) read(ctx context.Context, db engine.DB) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
+	kept, err := Keepsakes(ctx, db)
+	if err != nil {
+		return nil, err
+	}
 	return &Case{
-		Tool: src.Tool, Files: files, Records: records, Live: live, Database: name,
+		Tool: src.Tool, Files: files, Records: records, Live: live, Keepsakes: kept, Database: name,
 		Version: src.Server.Traits().Version, Known: src.Known, Place: src.Place(info),
 	}, nil
+}
+
+// Keepsakes lists what a database has besides schema and rows; nil = its engine has no such things.
+func Keepsakes(ctx context.Context, db engine.DB) ([]schema.Keepsake, error) {
+	keeper, ok := db.(engine.Keeper)
+	if !ok {
+		return nil, nil
+	}
+	return keeper.Keepsakes(ctx)
 }
 
 // ledger makes sure that the tool's ledger is what it seems, and the only one.

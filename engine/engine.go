@@ -3,7 +3,7 @@
 //
 // A [Server] makes, drops and opens databases. A [DB] is one of them: it can be queried,
 // inspected, read through a consistent [View] and filled through a [Loader]. What only some
-// servers can do is an interface of its own ([Renamer], [Evicter], [Locker], [Completer]).
+// servers can do is an interface of its own ([Renamer], [MoveChecker], [Evicter], [Locker], [Completer], [Keeper], [Marker], [Fencer]).
 // Adapters stand in sub-folders, one for each technology, and all pass engine/enginetest.
 //
 // Rows travel as lines of PostgreSQL's COPY text form on every engine (docs/format.md, "Rows").
@@ -43,7 +43,7 @@ type Server interface {
 	// What like has and the caller may not set is an error, never left out in silence.
 	Create(ctx context.Context, name string, like *Info) error
 	// Drop removes a database; one that does not exist is ErrNotExist, one with sessions ErrInUse.
-	// Only [Scratch] calls it.
+	// Only [Scratch] and [SetAside] call it.
 	Drop(ctx context.Context, name string) error
 	// Open connects to a database and proves that it is connected to name. Errors: ErrNotExist, ErrDenied.
 	Open(ctx context.Context, name string) (DB, error)
@@ -91,7 +91,8 @@ type DB interface {
 	// Loader makes the tables ready: they are emptied, their triggers muted, the foreign keys that touch
 	// them and, where it pays, their secondary indexes taken off. The database must be one that may be
 	// lost: until Finish has returned nil its schema is not what it was.
-	Loader(ctx context.Context, tables []*schema.Table) (Loader, error)
+	// With o.State it takes an interrupted load up in place of that. o is nil where nothing is asked for.
+	Loader(ctx context.Context, tables []*schema.Table, o *LoadOptions) (Loader, error)
 	Close() error
 }
 
@@ -142,8 +143,11 @@ type Loader interface {
 	// Load adds rows in COPY text form, cells in the order of columns, and returns how many there were:
 	// all of them in one transaction, or none. An error of the reader rolls back and is found by errors.Is.
 	Load(ctx context.Context, t *schema.Table, columns []string, rows io.Reader) (n int64, err error)
-	// Finish puts back everything that Loader took off, checks every foreign key that touches the tables
-	// (an orphan is an error that names the constraint and counts the rows), and sets the sequences.
+	// Empty removes the rows of one of the tables, so that it can be loaded from the first row on. It must not run beside a Load of it.
+	Empty(ctx context.Context, t *schema.Table) error
+	// Finish puts back everything that Loader took off, checks every foreign key that touches the tables,
+	// and sets the sequences. Where rows break a constraint the error holds a [RowsError] for each. It may be called again
+	// after it failed.
 	Finish(ctx context.Context, sequences []schema.Sequence) error
 	// Close abandons what Finish did not end. After Finish it is nil.
 	Close() error
@@ -165,16 +169,18 @@ type Renamer interface {
 	Rename(ctx context.Context, moves ...Move) error
 }
 
+// MoveChecker is a [Renamer] that knows beforehand why it would refuse.
+type MoveChecker interface {
+	// CheckMove gives all reasons for which a database cannot be renamed, joined to one error, as far as they can be known;
+	// nil = none is known. Sessions are not looked at. It must not change the database. probe is an empty scratch
+	// database of the caller's, to try out in it what making the database's objects again would take; what is made
+	// there may be left there. Without one (empty) nothing is tried. Errors: ErrNotExist, ErrDenied.
+	CheckMove(ctx context.Context, name, probe string) error
+}
+
 // Evicter is a server that can end other sessions of a database.
 type Evicter interface {
 	Evict(ctx context.Context, name string) error
-}
-
-// Locker is a server that can keep a second run away from a database, also from another machine.
-type Locker interface {
-	// Lock takes the lock named after the database, or returns ErrLocked at once.
-	// It is held until unlock, or until this process or its connection ends.
-	Lock(ctx context.Context, name string) (unlock func() error, err error)
 }
 
 // Definer is a database that keeps the statements which made it, as their authors wrote them.

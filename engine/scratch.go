@@ -42,7 +42,7 @@ func (s *Scratch) Name() string { return s.name }
 
 // Drop removes the scratch; one that is gone is fine. Sessions that are left on it are ended first: a migration
 // tool that outlived its run must not find the next scratch of the same name.
-// The name is checked once more: whatever happened, nothing else is ever dropped.
+// The name is checked once more: whatever happened, nothing else is ever dropped here. What holds rows is a [SetAside].
 func (s *Scratch) Drop(ctx context.Context) error {
 	if !IsScratchName(s.name) {
 		return fmt.Errorf("database %s is no scratch and is not dropped", s.name)

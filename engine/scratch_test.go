@@ -98,6 +98,32 @@ func TestScratchRefuses(t *testing.T) {
 	}
 }
 
+// Only a name that a run gives to what it takes out of a database's place is taken up as set aside.
+func TestSetAsideRefuses(t *testing.T) {
+	s := named{&server{}}
+	for _, name := range []string{"app__mulligan_old_1", "app__mulligan_new_1"} {
+		if _, err := engine.AdoptSetAside(s, "app", "1", name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, c := range [][3]string{ // database, run, name
+		{"app", "1", "app"}, {"app", "1", ""}, {"app", "1", "app__mulligan_1"}, {"app", "1", "app__mulligan_old_2"}, {"app", "1", "other__mulligan_old_1"},
+		{"app", "", "app__mulligan_old_"}, {"", "1", "__mulligan_old_1"}, {"app__mulligan_old_1", "1", "app__mulligan_old_1"},
+	} {
+		if _, err := engine.AdoptSetAside(s, c[0], c[1], c[2]); err == nil {
+			t.Errorf("%q was taken up as what run %q set aside of %q", c[2], c[1], c[0])
+		}
+	}
+	if err := (&engine.SetAside{}).Drop(t.Context(), func() error { return nil }); err == nil || len(s.calls) > 0 {
+		t.Errorf("the zero SetAside: %v; the server was asked %q", err, s.calls)
+	}
+}
+
+// named is a server whose names have no limit.
+type named struct{ *server }
+
+func (named) Traits() engine.Traits { return engine.Traits{} }
+
 // The names that a run makes are told apart, fit the server and keep their run, whatever the database is called.
 func TestScratchNames(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

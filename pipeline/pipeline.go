@@ -2,8 +2,8 @@
 // any instant can be taken up again.
 //
 // Each stage is written down as started, done, checked, and written down again with the proof
-// that the check saw. Taking a run up again checks the stage that was only started, and does it again
-// only where the check does not hold and the proof before it, repeated and compared, does.
+// that the check saw. Taking a run up again checks the stage that was only started. Where that does not hold, the stage
+// goes on where it can; else it is done again where the proof before it, repeated and compared, holds.
 // What a stage does and how it is proved is the caller's; the order of writing is kept here.
 package pipeline
 
@@ -34,6 +34,10 @@ type Stage struct {
 	// Back names the stage to go back to when this one was interrupted, or its proof no longer holds.
 	// Empty = this stage itself.
 	Back string
+	// Partial tells, of work that was interrupted, whether Do can go on from where it stopped: it is then called again in place of
+	// following Back, and what went before is not checked again, since half-done work may hide what that saw. It changes
+	// nothing, and must say yes only of what this run's own Do began and nobody else touched. nil = it never can.
+	Partial func(ctx context.Context) (bool, error)
 }
 
 // StageError says which stage failed. What was done before it is in the journal.
@@ -115,16 +119,23 @@ func (r *runner) takeUp(ctx context.Context) (first int, err error) {
 	begun := k < len(r.stages) && started[r.stages[k].Name]
 	works := begun && r.stages[k].Do != nil
 	if works {
-		// It is checked before what went before it: its work may have taken away what that saw.
+		// It is looked at before what went before it: its work may have taken away what that saw.
 		finish, err := r.ended(ctx, r.stages[k])
+		goesOn := false
+		if err == nil && finish == nil {
+			goesOn, err = r.partial(ctx, r.stages[k])
+		}
 		if err != nil {
 			return 0, err
 		}
+		if k > 0 && (finish != nil || goesOn) {
+			r.notify(Event{Stage: r.stages[k-1].Name, Outcome: Kept, Proof: proofs[r.stages[k-1].Name]})
+		}
 		if finish != nil {
-			if k > 0 {
-				r.notify(Event{Stage: r.stages[k-1].Name, Outcome: Kept, Proof: proofs[r.stages[k-1].Name]})
-			}
 			return k + 1, finish()
+		}
+		if goesOn {
+			return k, nil
 		}
 	}
 	if k > 0 {
@@ -162,6 +173,18 @@ func (r *runner) ended(ctx context.Context, s Stage) (finish func() error, err e
 		return nil, nil // it did not: what is missing is no failure yet
 	}
 	return func() error { return r.checkpoint(s, proof, begin) }, nil
+}
+
+// partial tells whether a stage that was started, and did not do its work, can go on with it.
+func (r *runner) partial(ctx context.Context, s Stage) (bool, error) {
+	if s.Partial == nil {
+		return false, nil
+	}
+	goesOn, err := s.Partial(ctx)
+	if err != nil {
+		return false, r.fail(s, interrupted(ctx, fmt.Errorf("see how far it came: %w", err)))
+	}
+	return goesOn, nil
 }
 
 // keep takes up one stage's proof, and refuses where a bound one is not what is seen now.

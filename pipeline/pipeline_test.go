@@ -42,14 +42,23 @@ func TestRunInOneGo(t *testing.T) {
 
 // The process dies at every point of a run, and at some points of the run that takes it up again.
 func TestKilledAnywhereAndTakenUpAgain(t *testing.T) {
-	whole := &world{bound: "server 1"}
+	for _, goesOn := range []bool{false, true} {
+		t.Run(fmt.Sprintf("goes on %t", goesOn), func(t *testing.T) {
+			t.Parallel()
+			killedAnywhere(t, goesOn)
+		})
+	}
+}
+
+func killedAnywhere(t *testing.T, goesOn bool) {
+	whole := &world{bound: "server 1", goesOn: goesOn}
 	if _, err := whole.process(t, journalPath(t), 0); err != nil {
 		t.Fatal(err)
 	}
 	trials := 0
 	for first := 1; first <= whole.count; first++ {
 		for second := 0; ; second += 1 + first%5 + second%7 {
-			w, path := &world{bound: "server 1"}, journalPath(t)
+			w, path := &world{bound: "server 1", goesOn: goesOn}, journalPath(t)
 			if dead, err := w.process(t, path, first); !dead || err != nil {
 				t.Fatalf("point %d: dead %t, error %v", first, dead, err)
 			}
@@ -112,6 +121,63 @@ func TestJournalCutAtEachByte(t *testing.T) {
 		again.wantDone(t, cut)
 		if t.Failed() {
 			t.Fatalf("journal cut to %d of %d bytes", n, len(text))
+		}
+	}
+}
+
+// A stage that says that it can go on is called again at once: what was before it is neither done nor checked again, not
+// even where its half-done work hides what that saw.
+func TestPartialGoesOnFromWhereItStopped(t *testing.T) {
+	whole := &world{bound: "server 1", goesOn: true}
+	if _, err := whole.process(t, journalPath(t), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range []string{"fill in more", "end of fill", "after fill", "check fill"} {
+		w, path := &world{bound: "server 1", goesOn: true}, journalPath(t)
+		if dead, err := w.process(t, path, slices.Index(whole.calls, point)+1); !dead || err != nil {
+			t.Fatalf("%s: dead %t, error %v", point, dead, err)
+		}
+		if dead, err := w.process(t, path, 0); dead || err != nil {
+			t.Fatalf("killed at %q, then resumed: dead %t, error %v", point, dead, err)
+		}
+		w.wantDone(t, path)
+		for _, c := range []string{"before create", "check create", "fill in rows"} {
+			if slices.Contains(w.calls, c) {
+				t.Errorf("killed at %q, the resume came by %q: %v", point, c, w.calls)
+			}
+		}
+		if slices.Contains(w.calls, "fill in more") != (point == "fill in more") {
+			t.Errorf("killed at %q: %v", point, w.calls)
+		}
+	}
+}
+
+// Where a stage cannot say how far it came, nothing is done; where it was the user who ended that, it is said.
+func TestPartialThatFailsStopsTheRun(t *testing.T) {
+	for _, interrupt := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		path, cause, works := journalPath(t), errors.New("no answer"), 0
+		stages := []pipeline.Stage{{
+			Name: "work", Do: func(context.Context) error { works++; return errors.New("no room") },
+			Check: func(context.Context) (any, error) { return nil, errors.New("not done") },
+			Partial: func(context.Context) (bool, error) {
+				if interrupt {
+					cancel()
+				}
+				return false, cause
+			},
+		}}
+		var err error
+		for range 2 {
+			j := openJournal(t, path)
+			err = pipeline.Run(ctx, j, stages, nil)
+			if cerr := j.Close(); cerr != nil {
+				t.Fatal(cerr)
+			}
+		}
+		if !errors.Is(err, cause) || errors.Is(err, context.Canceled) != interrupt || works != 1 {
+			t.Errorf("interrupted %t: %v after the work was begun %d times", interrupt, err, works)
 		}
 	}
 }

@@ -18,9 +18,10 @@ import (
 // empty draft, "fill" and "advance" write into it, "swap" moves it into its place, where it is no draft anymore.
 // It outlives the process; what a process knows is in its stages.
 type world struct {
-	bound string
-	draft []string // nil = there is none
-	place []string
+	bound  string
+	goesOn bool     // a fill that was interrupted goes on from where it stopped
+	draft  []string // nil = there is none
+	place  []string
 
 	count int // points passed by this process
 	kill  int // point at which the process dies; 0 = never
@@ -47,9 +48,13 @@ func (w *world) stages() []pipeline.Stage {
 		{Name: "create", Do: func(context.Context) error { w.draft = []string{}; return nil }, Check: w.holds("draft ")},
 		{Name: "fill", Back: "create",
 			Do: func(context.Context) error {
-				w.draft = append(w.draft, "rows")
-				w.point("in fill")
-				w.draft = append(w.draft, "more")
+				for _, row := range []string{"rows", "more"} {
+					if !w.goesOn || !slices.Contains(w.draft, row) {
+						w.point("fill in %s", row)
+						w.draft = append(w.draft, row)
+					}
+				}
+				w.point("end of fill")
 				filled = "rows more"
 				return nil
 			},
@@ -76,6 +81,12 @@ func (w *world) stages() []pipeline.Stage {
 				}
 				return w.place, nil
 			}},
+	}
+	if w.goesOn {
+		list[2].Partial = func(context.Context) (bool, error) {
+			w.point("how far is fill")
+			return len(w.draft) > 0 && len(w.draft) <= 2, nil
+		}
 	}
 	for i := range list {
 		w.watch(&list[i])

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/migration"
 	"mulligan/schema"
 	"mulligan/store"
@@ -36,8 +37,10 @@ func (m mode) String() string {
 // What ends something (Close, unlock) always works: the end of a process ends it too.
 type faults struct {
 	mode   mode
-	at     int // number of the call, from 1; 0 = never
+	at     int    // number of the call, from 1; 0 = never
+	only   string // calls of this name are counted, and no others; empty = all
 	cancel context.CancelFunc
+	kill   func() // ends the process where it is to die; nil = it only does nothing any more
 
 	mu    sync.Mutex // guards all below
 	calls []string
@@ -46,6 +49,9 @@ type faults struct {
 
 // call does one call.
 func (f *faults) call(what string, do func() error) error {
+	if f.only != "" && what != f.only {
+		return do()
+	}
 	f.mu.Lock()
 	f.calls = append(f.calls, what)
 	now := len(f.calls) == f.at
@@ -55,12 +61,17 @@ func (f *faults) call(what string, do func() error) error {
 	dead := f.dead && !(now && f.mode == dieAfter)
 	f.mu.Unlock()
 	switch {
+	case now && f.mode == dieBefore && f.kill != nil:
+		f.kill()
 	case dead || now && f.mode == failBefore:
 		return fmt.Errorf("%s: %w", what, errFault)
 	case now && f.mode == cancelAt:
 		f.cancel()
 	}
 	err := do()
+	if now && f.mode == dieAfter && f.kill != nil {
+		f.kill()
+	}
 	if now && (f.mode == failAfter || f.mode == dieAfter) {
 		return errors.Join(err, fmt.Errorf("after %s: %w", what, errFault))
 	}
@@ -135,8 +146,8 @@ func (s faultyServer) Rename(ctx context.Context, moves ...engine.Move) error {
 	return s.f.call("rename", func() error { return s.Server.(engine.Renamer).Rename(ctx, moves...) })
 }
 
-func (s faultyServer) Lock(ctx context.Context, name string) (func() error, error) {
-	return s.Server.(engine.Locker).Lock(ctx, name)
+func (s faultyServer) Lock(ctx context.Context, name string, h lock.Holder) (engine.Lock, error) {
+	return s.Server.(engine.Locker).Lock(ctx, name, h)
 }
 
 type faultyDB struct {
@@ -179,8 +190,8 @@ func (d faultyDB) View(ctx context.Context, readers int) (engine.View, error) {
 	return faultyView{v, d.f}, nil
 }
 
-func (d faultyDB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
-	l, err := resource(d.f, "loader", func() (engine.Loader, error) { return d.DB.Loader(ctx, tables) })
+func (d faultyDB) Loader(ctx context.Context, tables []*schema.Table, o *engine.LoadOptions) (engine.Loader, error) {
+	l, err := resource(d.f, "loader", func() (engine.Loader, error) { return d.DB.Loader(ctx, tables, o) })
 	if err != nil {
 		return nil, err
 	}
@@ -224,6 +235,10 @@ type faultyLoader struct {
 
 func (l faultyLoader) Load(ctx context.Context, t *schema.Table, columns []string, rows io.Reader) (int64, error) {
 	return value(l.f, "load", func() (int64, error) { return l.Loader.Load(ctx, t, columns, rows) })
+}
+
+func (l faultyLoader) Empty(ctx context.Context, t *schema.Table) error {
+	return l.f.call("empty", func() error { return l.Loader.Empty(ctx, t) })
 }
 
 func (l faultyLoader) Finish(ctx context.Context, sequences []schema.Sequence) error {

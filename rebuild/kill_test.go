@@ -15,6 +15,7 @@ import (
 
 	"mulligan/engine"
 	"mulligan/engine/sqlite"
+	"mulligan/internal/testdb"
 	"mulligan/journal"
 	"mulligan/rebuild"
 	"mulligan/store/dir"
@@ -26,7 +27,7 @@ const childVariable = "MULLIGAN_TEST_RUN"
 func TestMain(m *testing.M) {
 	path := os.Getenv(childVariable)
 	if path == "" {
-		os.Exit(m.Run())
+		testdb.Main(m) // which exits
 	}
 	if err := child(path); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -40,7 +41,11 @@ func child(path string) error {
 	if err != nil {
 		return err
 	}
-	s, err := siteOf(filepath.Dir(filepath.Dir(filepath.Dir(path))))
+	root := filepath.Dir(filepath.Dir(filepath.Dir(path)))
+	s, err := siteOf(root)
+	if address := os.Getenv(serverVariable); address != "" {
+		s, err = siteOn(root, address)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,6 +54,10 @@ func child(path string) error {
 		return err
 	}
 	p := s.process(report.Header)
+	dieAsTold(p)
+	if at := os.Getenv(dropVariable); at != "" {
+		p.Server = dying{p.Server, at}
+	}
 	return errors.Join(p.Execute(context.Background(), j), j.Close())
 }
 

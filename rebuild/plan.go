@@ -25,6 +25,7 @@ var (
 	ErrStrategy = errors.New("the strategy cannot be taken here")
 	ErrNoRows   = errors.New("the snapshot carries nothing but a ledger")
 	ErrUndone   = errors.New("the run was undone: begin a new one")
+	ErrGone     = errors.New("the old database is gone")
 	ErrUndoing  = errors.New("an undo of the run was begun: nothing but an undo goes on from there")
 )
 
@@ -49,6 +50,9 @@ type Plan struct {
 	Carried    []PlannedTable     `json:"carried"`
 	Pulled     []schema.Name      `json:"pulled,omitempty"` // carried only because a carried table needs them
 	Left       []PlannedTable     `json:"left_behind"`      // made empty by the migrations, if they make them
+	KeepOld    Keep               `json:"keep_old,omitempty"`
+	Frees      []Kept             `json:"frees,omitempty"`    // set aside by earlier runs, and dropped when this one is proved
+	Unkept     []engine.Unkept    `json:"left_out,omitempty"` // what belongs to the database besides tables, and the new one cannot be given
 	Warnings   []string           `json:"warnings,omitempty"`
 }
 
@@ -93,6 +97,9 @@ func (r *Run) MakePlan(ctx context.Context) (*Plan, error) {
 	if _, ok := r.Server.(engine.Renamer); !ok {
 		return nil, fmt.Errorf("strategy %s on %s: %w: databases cannot be renamed", h.Strategy, traits.Family, ErrStrategy)
 	}
+	if err := r.planKept(ctx, p); err != nil {
+		return nil, err
+	}
 	files, err := r.Tool.Source.Migrations(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the migrations of %s: %w", r.Tool.Name, err)
@@ -102,9 +109,14 @@ func (r *Run) MakePlan(ctx context.Context) (*Plan, error) {
 	}
 	p.Migrations = migration.Compare(files, nil)
 	if h.Command == CommandRestore {
-		return p, r.planRestore(ctx, p, files)
+		err = r.planRestore(ctx, p, files)
+	} else {
+		err = r.planDatabase(ctx, p, files)
 	}
-	return p, r.planDatabase(ctx, p, files)
+	if err == nil && h.Replace {
+		err = engine.CheckMove(ctx, r.Server, h.Database, "") // both strategies set it aside
+	}
+	return p, err
 }
 
 func (r *Run) planDatabase(ctx context.Context, p *Plan, files []migration.Migration) error {
@@ -141,7 +153,11 @@ func (r *Run) planDatabase(ctx context.Context, p *Plan, files []migration.Migra
 	}
 	p.Records, p.Recorded, p.Migrations = len(records), migration.Position(files, records), migration.Compare(files, records)
 	p.tables(s, sel)
-	return nil
+	keepsakes, err := doctor.Keepsakes(ctx, db)
+	if err != nil {
+		return err
+	}
+	return r.leave(ctx, p, keepsakes)
 }
 
 func (p *Plan) tables(s *schema.Schema, sel *backup.Selection) {
@@ -188,6 +204,9 @@ func (r *Run) planRestore(ctx context.Context, p *Plan, files []migration.Migrat
 	for _, e := range m.Excluded {
 		p.Left = append(p.Left, PlannedTable{Name: e.Name, Rows: -1, Rule: e.Rule})
 	}
+	if err := r.leave(ctx, p, m.Keepsakes); err != nil {
+		return err
+	}
 	if !r.Header.Replace {
 		return nil
 	}
@@ -203,7 +222,9 @@ type Examination struct {
 	Position migration.ID        `json:"position"` // where the rows belong
 	Match    doctor.Match        `json:"match"`
 	Findings []doctor.Finding    `json:"findings"`
-	Lost     []doctor.Difference `json:"lost"` // what no migration makes, and the new database will lack
+	Lost     []doctor.Difference `json:"lost"`            // what no migration makes, and the new database will lack
+	Kept     []doctor.Difference `json:"kept,omitempty"`  // what no migration makes, and the new database gets all the same
+	First    []string            `json:"first,omitempty"` // what the migrations need and none of them makes: extensions, by kind and name
 }
 
 // Examine asks the doctor where the rows belong, and what the migrations do not make. It changes nothing but for a
@@ -225,10 +246,8 @@ func (r *Run) Examine(ctx context.Context, p *Plan) error {
 		return err
 	}
 	x := &Examination{Position: d.Effective, Match: d.Match, Findings: d.Findings, Lost: []doctor.Difference{}}
-	for _, diff := range d.Drift {
-		if diff.New != "" {
-			x.Lost = append(x.Lost, diff)
-		}
+	if err := r.sort(ctx, x, c, d); err != nil {
+		return err
 	}
 	if d.Match == doctor.Unknown {
 		if !errors.Is(d.Replay, errors.ErrUnsupported) {
@@ -282,7 +301,7 @@ func (r *Run) asCase(ctx context.Context) (*doctor.Case, error) {
 	}
 	m := reader.Manifest()
 	like := engine.Info(m.Database)
-	c.Live, c.Version, c.Place = restore.Schema(m), m.ServerVersion, src.Place(&like)
+	c.Live, c.Keepsakes, c.Version, c.Place = restore.Schema(m), m.Keepsakes, m.ServerVersion, src.Place(&like)
 	if m.Ledger != nil {
 		c.Records = restore.Records(m.Ledger.Records)
 	}
@@ -302,6 +321,9 @@ func (r *Run) liveCase(ctx context.Context, c *doctor.Case, src *doctor.Source) 
 	if c.Live, err = db.Inspect(ctx); err != nil {
 		return fmt.Errorf("inspect database %s: %w", c.Database, err)
 	}
+	if c.Keepsakes, err = doctor.Keepsakes(ctx, db); err != nil {
+		return err
+	}
 	c.Records, err = r.Tool.Ledger.Records(ctx, db, c.Files)
 	if err != nil && !errors.Is(err, migration.ErrNoLedger) {
 		return fmt.Errorf("read ledger %s: %w", r.Tool.Ledger.Table(), err)
@@ -310,8 +332,8 @@ func (r *Run) liveCase(ctx context.Context, c *doctor.Case, src *doctor.Source) 
 	return nil
 }
 
-// preflight makes the plan, asks the doctor, and proves the one thing that neither can know: that a database like the
-// old one may be made.
+// preflight makes the plan, asks the doctor, and proves what neither can know: that a database like the old one may be
+// made, and the old one set aside.
 func (r *Run) preflight(ctx context.Context) error {
 	plan, err := r.MakePlan(ctx)
 	if err != nil {
@@ -334,13 +356,16 @@ func (r *Run) preflight(ctx context.Context) error {
 func (r *Run) usePlan(p *Plan) {
 	r.plan = p
 	if p.Examined != nil {
-		r.build.Position = &p.Examined.Position
+		r.build.Position, r.build.First = &p.Examined.Position, p.Examined.First
 	}
 }
 
 // takePlan takes up the plan that the journal holds.
 func (r *Run) takePlan() error {
 	for _, e := range slices.Backward(r.journal.Entries()) {
+		if e.Kind == journal.KindNote && e.Stage == refreshNote {
+			break // what was planned before is not so any more
+		}
 		if e.Kind != journal.KindNote || e.Stage != planNote {
 			continue
 		}
@@ -371,7 +396,7 @@ func (r *Run) accepts(p *Plan) error {
 	return fmt.Errorf("%w, and it would not be carried over:\n  %s", restore.ErrDrift, strings.Join(lines, "\n  "))
 }
 
-// tryCreate makes a database like the old one, and drops it.
+// tryCreate makes a database like the old one, tries in it what setting the old one aside takes, and drops it.
 func (r *Run) tryCreate(ctx context.Context) error {
 	var like *engine.Info
 	var err error
@@ -391,6 +416,8 @@ func (r *Run) tryCreate(ctx context.Context) error {
 	err = r.Server.Create(ctx, probe.Name(), like)
 	if err != nil {
 		err = fmt.Errorf("make a database beside %s: %w", r.Header.Database, err)
+	} else if r.Header.Replace {
+		err = engine.CheckMove(ctx, r.Server, r.Header.Database, probe.Name())
 	}
 	return errors.Join(err, probe.Drop(context.WithoutCancel(ctx)))
 }

@@ -210,8 +210,8 @@ type lyingDB struct {
 	lies *lies
 }
 
-func (d lyingDB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
-	l, err := d.DB.Loader(ctx, tables)
+func (d lyingDB) Loader(ctx context.Context, tables []*schema.Table, o *engine.LoadOptions) (engine.Loader, error) {
+	l, err := d.DB.Loader(ctx, tables, o)
 	return lyingLoader{l, d}, err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"mulligan/backup"
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/pipeline"
@@ -49,6 +50,7 @@ type Header struct {
 	Source   string           `json:"source"` // the snapshot's folder in the repository
 	Options  restore.Options  `json:"options"`
 	Rules    backup.Rules     `json:"rules"`
+	KeepOld  Keep             `json:"keep_old,omitempty"` // how long the old database is kept
 }
 
 // Run is one execution of a pipeline.
@@ -61,6 +63,7 @@ type Run struct {
 	Store       store.Store
 	Dir         string // the run's folder: the report goes there
 	TempDir     string // for chunks that do not fit into memory; empty = the system's
+	Again       bool   // take the rows again as they are now, and build anew: for a run whose rows were written to
 	Output      io.Writer
 	Progress    func(stage string, rows, bytes, total int64)
 	Replayed    func(id migration.ID, played int) // the doctor has replayed a migration
@@ -69,6 +72,7 @@ type Run struct {
 	build   *restore.Build
 	plan    *Plan
 	journal *journal.Journal
+	freed   []Freed
 }
 
 // State says how the target was left by a run that failed.
@@ -128,7 +132,7 @@ func (r *Run) Stages() []pipeline.Stage {
 	r.prepare()
 	stages := []pipeline.Stage{{Name: "preflight", Do: r.preflight, Check: r.checkBinding, Bound: true}}
 	if r.Header.Command == CommandRebuild {
-		stages = append(stages, pipeline.Stage{Name: "backup", Do: r.backup, Check: r.checkBackup})
+		stages = append(stages, pipeline.Stage{Name: "backup", Do: r.backup, Check: r.checkBackup, Keep: r.keepBackup})
 	}
 	stages = append(stages, r.build.Stages()...)
 	return append(stages, pipeline.Stage{Name: "report", Do: r.writeReport, Check: r.checkReport})
@@ -145,31 +149,51 @@ func (r *Run) prepare() {
 	tool.Source = &migration.Listed{Source: r.Tool.Source}
 	r.Tool = &tool
 	r.build = &restore.Build{
-		Server: r.Server, URL: r.URL, Name: h.Database, Next: h.Next, Aside: h.Aside, Strategy: h.Strategy,
+		Server: r.Server, URL: r.URL, Name: h.Database, Run: h.Run.Run(), Next: h.Next, Aside: h.Aside, Strategy: h.Strategy,
 		Replace: h.Replace, SameRows: h.Command == CommandRebuild, Tool: r.Tool, Store: r.Store, Target: h.Source, Snapshot: h.Snapshot,
 		Options: h.Options, Output: r.Output, Progress: r.Progress,
 	}
 }
 
 // Execute runs what is still to do. It holds a lock inside the server, so that no second run works on the
-// database. Errors: [*Failure], where an undo was begun one of [ErrUndoing]; [engine.ErrLocked] and [ErrUndone] before
+// database. What it makes superfluous it drops when it is proved: [Run.Freed].
+// Errors: [*Failure], where an undo was begun one of [ErrUndoing]; [engine.ErrLocked], [*InTheWay] and [ErrUndone] before
 // anything was done.
 func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
-	if entries := j.Entries(); entries[len(entries)-1].Kind == journal.KindEnd && entries[len(entries)-1].Stage == undoneStage {
+	own, err := NewReport(j.Entries())
+	if err != nil {
+		return err
+	}
+	if own.State == StateUndone {
 		return fmt.Errorf("run %s: %w", r.Header.Run, ErrUndone)
 	}
 	if undoing(j.Entries()) {
 		return &Failure{Midway, false, fmt.Errorf("run %s: %w", r.Header.Run, ErrUndoing)}
 	}
-	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
+	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This(r.Header.Command, r.Header.Run.String()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unlock() }() // the lock ends with the connection in any case
-	r.journal = j
+	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
 	if err := r.settle(ctx); err != nil {
 		return &Failure{Midway, ctx.Err() != nil, err}
 	}
+	if err := r.unhindered(ctx, own); err != nil {
+		return err
+	}
+	if r.Again {
+		if err := r.refresh(ctx, j, time.Now()); err != nil {
+			return err
+		}
+	}
+	r.prepare()
+	r.build.Held, r.build.Notes = held.Held, j
+	unfence, err := r.fence(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unfence() }() // so does the fence; what was written without it is seen at the swap
+	r.journal = j
 	stages := r.Stages()
 	err = pipeline.Run(ctx, j, stages, r.Notify)
 	if err == nil {
@@ -178,7 +202,9 @@ func (r *Run) Execute(ctx context.Context, j *journal.Journal) error {
 	if err != nil {
 		return r.failed(ctx, j, errors.Join(err, r.build.Close()))
 	}
-	return r.build.Close()
+	err = r.build.Close()
+	r.tidy(ctx, j)
+	return err
 }
 
 // settle ends what a killed process has left half renamed, before any name is looked at.
@@ -208,6 +234,9 @@ func (r *Run) failed(ctx context.Context, j *journal.Journal, cause error) error
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
 	defer cancel()
+	if err := r.build.Held(after); err != nil {
+		return &Failure{Midway, false, errors.Join(cause, err)} // the database may be another run's by now
+	}
 	if err := r.build.Abandon(after); err != nil {
 		return &Failure{Midway, false, errors.Join(cause, fmt.Errorf("bring back what was before: %w", err))}
 	}
@@ -227,6 +256,10 @@ func (r *Run) backup(ctx context.Context) error {
 	if err := snapshot.Remove(ctx, r.Store, r.Header.Target, r.Header.Snapshot); err != nil {
 		return err
 	}
+	base, err := r.base(ctx)
+	if err != nil {
+		return err
+	}
 	db, err := r.Server.Open(ctx, r.Header.Database)
 	if err != nil {
 		return err
@@ -243,6 +276,7 @@ func (r *Run) backup(ctx context.Context) error {
 				r.Progress("backup", rows, bytes, total)
 			}
 		},
+		Marked: r.noteMarks, Base: base,
 	})
 	return errors.Join(err, db.Close())
 }
@@ -252,6 +286,7 @@ func (r *Run) checkBackup(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.build.Marks = marksOf(r.journal.Entries(), r.Header.Snapshot)
 	m := reader.Manifest()
 	return backupProof{Snapshot: m.ID, Tables: len(m.Tables), Rows: m.Rows(), Note: m.Point.Note}, nil
 }

@@ -60,7 +60,7 @@ func TestReport(t *testing.T) {
 			t.Errorf("stage %+v", stage)
 		}
 	}
-	want := []string{"preflight", "backup", "verify", "create", "replay", "compare-schema", "load", "compare-data", "advance", "swap", "report"}
+	want := []string{"preflight", "backup", "verify", "create", "replay", "compare-schema", "load", "compare-data", "keep", "advance", "swap", "report"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("stages (-want +got):\n%s", diff)
 	}

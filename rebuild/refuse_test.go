@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/pipeline"
 	"mulligan/rebuild"
 	"mulligan/restore"
@@ -130,7 +131,7 @@ func TestErrLocked(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, fewUsers)
 	before := s.dump(t, s.name)
-	unlock, err := s.real.(engine.Locker).Lock(t.Context(), s.name)
+	held, err := s.real.(engine.Locker).Lock(t.Context(), s.name, lock.This("test", ""))
 	must(t, err)
 	p := s.begin(t, restore.Beside)
 	if err := p.execute(t, t.Context()); !errors.Is(err, engine.ErrLocked) {
@@ -144,7 +145,7 @@ func TestErrLocked(t *testing.T) {
 	}
 	s.wantAsItWas(t, before)
 	s.wantAlone(t)
-	must(t, unlock())
+	must(t, held.Unlock())
 	must(t, p.execute(t, t.Context()))
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mulligan/journal"
+	"mulligan/restore"
 	"mulligan/snapshot"
 )
 
@@ -23,6 +24,12 @@ type Report struct {
 	Stages   []StageReport `json:"stages"`
 	Plan     *Plan         `json:"plan,omitempty"`
 	Error    string        `json:"error,omitempty"` // of the last failure, while the run is not proved
+	Kept     string        `json:"kept,omitempty"`  // the database that an undo has taken out
+	Drops    []Drop        `json:"drops,omitempty"` // of databases that this run had taken out of their place
+	Freed    []Freed       `json:"freed,omitempty"` // what this run dropped when it was proved
+
+	moved   time.Time // when it began to move what has the target's name; zero = it did not
+	undoing bool      // an undo was begun
 }
 
 // StageReport is one stage of a run.
@@ -63,6 +70,7 @@ func (r *Report) add(e journal.Entry) {
 	switch e.Kind {
 	case journal.KindStart:
 		r.State, r.Error = StateUnfinished, ""
+		r.begins(e)
 		r.Stages = append(r.Stages, StageReport{Name: e.Stage, State: "started", Seconds: -e.Time.Sub(r.Started).Seconds()})
 	case journal.KindCheckpoint:
 		if s := r.last(e.Stage); s != nil {
@@ -83,15 +91,50 @@ func (r *Report) add(e journal.Entry) {
 		r.State, r.Finished = StateProved, e.Time
 		if e.Stage == undoneStage {
 			r.State = StateUndone
-		}
-	case journal.KindNote:
-		if e.Stage == planNote {
-			r.Plan = &Plan{}
-			if json.Unmarshal(e.Data, r.Plan) != nil {
-				r.Plan = nil
+			var end struct{ Kept string }
+			if json.Unmarshal(e.Data, &end) == nil {
+				r.Kept = end.Kept
 			}
 		}
+	case journal.KindNote:
+		r.note(e)
 	case journal.KindHeader: // only the first entry is one
+	}
+}
+
+// begins takes up what the start of a stage says about the names of databases.
+func (r *Report) begins(e journal.Entry) {
+	switch {
+	case e.Stage == "swap" || e.Stage == "create" && r.Header.Strategy == restore.InPlace:
+		r.moved = e.Time
+	case e.Stage == undoneStage:
+		r.undoing = true
+	}
+}
+
+func (r *Report) note(e journal.Entry) {
+	switch e.Stage {
+	case planNote:
+		r.Plan = &Plan{}
+		if json.Unmarshal(e.Data, r.Plan) != nil {
+			r.Plan = nil
+		}
+	case refreshNote:
+		var n refreshed
+		if json.Unmarshal(e.Data, &n) == nil {
+			r.Header.Snapshot = n.Snapshot
+		}
+	case dropNote:
+		var d Drop
+		if json.Unmarshal(e.Data, &d) == nil {
+			d.Time = e.Time
+			r.setDrop(d)
+		}
+	case freedNote:
+		var f Freed
+		if json.Unmarshal(e.Data, &f) == nil {
+			r.Freed = append(r.Freed, f)
+		}
 	}
 }
 

@@ -5,32 +5,98 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 )
 
 // Undo takes a run back: an old database that was set aside gets its name back. What had the name meanwhile,
 // the new database after a swap or an unfinished one in place, is kept under the name that Undo returns, since
 // rows may have been written to it. One that was being built beside goes. Undo may be called again after it
-// was interrupted.
+// was interrupted. Errors: as [Run.CanUndo], and nothing was done.
 func (r *Run) Undo(ctx context.Context, j *journal.Journal) (kept string, err error) {
 	r.prepare()
-	unlock, err := engine.Hold(ctx, r.Server, r.Header.Database)
+	held, err := engine.Hold(ctx, r.Server, r.Header.Database, lock.This("undo", r.Header.Run.String()))
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = unlock() }() // the lock ends with the connection in any case
+	defer func() { _ = held.Unlock() }() // the lock ends with the connection in any case
+	r.build.Held = held.Held
+	own, err := NewReport(j.Entries())
+	if err == nil {
+		err = r.settle(ctx) // before any name is looked at
+	}
+	if err == nil {
+		err = r.CanUndo(ctx, own)
+	}
+	if err != nil {
+		return "", err
+	}
 	if err := j.Append(journal.KindStart, undoneStage, nil); err != nil {
 		return "", err
 	}
-	if err = r.settle(ctx); err == nil {
-		kept, err = r.takeBack(ctx)
-	}
-	if err != nil {
+	if kept, err = r.takeBack(ctx); err != nil {
 		return "", errors.Join(err, j.Append(journal.KindFailed, undoneStage, map[string]string{"error": err.Error()}))
 	}
 	return kept, j.Append(journal.KindEnd, undoneStage, map[string]string{"kept": kept})
+}
+
+// CanUndo says why the run cannot be taken back. own is its report; nothing is changed.
+// Errors: [ErrGone]; [*InTheWay] where a later run has put its database in the place of this one's, or is about to.
+func (r *Run) CanUndo(ctx context.Context, own *Report) error {
+	h := r.Header
+	if d := own.drop(h.Aside); d != nil {
+		return r.gone(d)
+	}
+	aside, err := r.exists(ctx, h.Aside)
+	if err != nil {
+		return err
+	}
+	if !aside {
+		// An undo that was interrupted has given it its name back.
+		if h.Replace && own.swapped() && !own.undoing {
+			return fmt.Errorf("run %s: %w: there is no database %s, and no run has dropped it; the rows are in snapshot %s", h.Run, ErrGone, h.Aside, h.Snapshot)
+		}
+		return nil
+	}
+	if !own.swapped() {
+		return nil // what has the name is kept, whose ever it is
+	}
+	a := r.asides()
+	others, err := a.runs(&h)
+	if err != nil {
+		return err
+	}
+	for _, o := range others {
+		midway, err := a.midway(ctx, o)
+		if err != nil {
+			return err
+		}
+		if midway && !o.swapped() {
+			return o.inTheWay()
+		}
+		if (midway || o.State == StateProved) && o.moved.After(own.moved) {
+			return &InTheWay{o.Header.Run, midway, o.Header.Run, "has put its database in the place of this run's since"}
+		}
+	}
+	return nil
+}
+
+// gone says what became of the old database.
+func (r *Run) gone(d *Drop) error {
+	by := "it was dropped on the user's word"
+	if d.By == r.Header.Run {
+		by = "the run itself dropped it when it was proved (keep_old: never)"
+	} else if d.By != "" {
+		by = fmt.Sprintf("run %s dropped it", d.By)
+	}
+	if d.State == dropBegun {
+		by += ", or began to, and a part of it may be gone"
+	}
+	return fmt.Errorf("run %s: %w: %s: %s (%s); the rows are in snapshot %s",
+		r.Header.Run, ErrGone, d.Database, by, d.Time.Format(time.RFC3339), r.Header.Snapshot)
 }
 
 // undoing tells a run whose undo was begun. What its stages have proved may be gone since.
@@ -48,6 +114,9 @@ func (r *Run) takeBack(ctx context.Context) (kept string, err error) {
 	}
 	aside, err := r.exists(ctx, h.Aside)
 	if err != nil {
+		return "", err
+	}
+	if err := r.build.Held(ctx); err != nil {
 		return "", err
 	}
 	renamer, ok := r.Server.(engine.Renamer)

@@ -18,6 +18,7 @@ import (
 	"mulligan/backup"
 	"mulligan/doctor"
 	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/snapshot"
@@ -172,30 +173,33 @@ func (r *Run) Execute(ctx context.Context, o *Outcome) (err error) {
 	if len(o.Steps) == 0 {
 		return nil
 	}
-	unlock, err := engine.Hold(ctx, r.Source.Server, o.Database)
+	held, err := engine.Hold(ctx, r.Source.Server, o.Database, lock.This("repair", r.ID.String()))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unlock()) }()
+	defer func() { err = errors.Join(err, held.Unlock()) }()
 	j, err := journal.Create(r.Journal, r.header(o))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	o.Journal = r.Journal
-	if err := r.work(ctx, j, o); err != nil {
+	if err := r.work(ctx, held, j, o); err != nil {
 		note := map[string]string{"error": err.Error()}
 		return errors.Join(err, j.Append(journal.KindFailed, "repair", note))
 	}
 	return j.Append(journal.KindEnd, "repair", nil)
 }
 
-func (r *Run) work(ctx context.Context, j *journal.Journal, o *Outcome) error {
+func (r *Run) work(ctx context.Context, held engine.Lock, j *journal.Journal, o *Outcome) error {
 	r.stage("snapshot")
 	if err := r.copy(ctx, o); err != nil {
 		return err
 	}
 	if err := j.Append(journal.KindNote, "plan", o.Decision); err != nil {
+		return err
+	}
+	if err := held.Held(ctx); err != nil {
 		return err
 	}
 	added, err := r.complete(ctx, j, o)

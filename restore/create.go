@@ -16,10 +16,14 @@ type createProof struct {
 	Database   string            `json:"database"`
 	SetAside   string            `json:"set_aside,omitempty"` // where the old one is; empty = still under its own name
 	Properties map[string]string `json:"properties,omitempty"`
+	First      []string          `json:"first,omitempty"` // what the migrations need and do not make: extensions
 }
 
 // create makes the new empty database, and before it throws away what an interrupted attempt left.
 func (b *Build) create(ctx context.Context) error {
+	if err := b.held(ctx); err != nil {
+		return err
+	}
 	if b.Strategy == InPlace {
 		// The check of an interrupted create has opened what has the name: that is still the old one.
 		if err := b.closeNext(); err != nil {
@@ -35,7 +39,7 @@ func (b *Build) create(ctx context.Context) error {
 	if err := b.Server.Create(ctx, b.Next, b.Like); err != nil {
 		return fmt.Errorf("create database %s: %w", b.Next, err)
 	}
-	return nil
+	return b.furnish(ctx)
 }
 
 func (b *Build) checkCreate(ctx context.Context) (any, error) {
@@ -57,7 +61,10 @@ func (b *Build) checkCreate(ctx context.Context) (any, error) {
 	if b.Like != nil && !maps.Equal(b.Like.Properties, info.Properties) {
 		return nil, fmt.Errorf("database %s is not like the old one: %v, was %v", b.Next, info.Properties, b.Like.Properties)
 	}
-	proof := createProof{Database: b.Next, Properties: info.Properties}
+	if err := b.furnished(ctx, db); err != nil {
+		return nil, err
+	}
+	proof := createProof{Database: b.Next, Properties: info.Properties, First: b.First}
 	if b.Strategy == InPlace {
 		if _, err := b.Server.Stat(ctx, b.Aside); err != nil {
 			return nil, fmt.Errorf("the old database, set aside as %s: %w", b.Aside, err)
@@ -78,8 +85,9 @@ func (b *Build) keepCreate(data json.RawMessage) error {
 	return nil
 }
 
-// setAside gives the old database its other name, unless that was done before.
-// The key says that its rows are safe; that they have not changed since is checked here.
+// setAside gives the old database its other name, unless that was done before. The key says that its rows are safe; that
+// they have not changed since is proved twice: before, while it still serves, so that the second time, when nobody can reach
+// it, there is little left to read.
 func (b *Build) setAside(ctx context.Context, key *snapshot.Verified) error {
 	if err := b.opens(key); err != nil {
 		return err
@@ -100,6 +108,9 @@ func (b *Build) setAside(ctx context.Context, key *snapshot.Verified) error {
 		return b.unchangedAside(ctx)
 	}
 	if !aside {
+		if err := b.unchangedBefore(ctx); err != nil {
+			return err
+		}
 		if err := b.free(ctx, b.Name); err != nil {
 			return err
 		}
@@ -131,29 +142,6 @@ func (b *Build) opens(key *snapshot.Verified) error {
 		return errors.New("restore: internal error: the old database is to be moved without a verified snapshot of its own")
 	}
 	return nil
-}
-
-// unchangedAside proves that the set-aside database still holds the snapshot's rows. Under its other name
-// no application writes to it, so what is equal now stays equal. Where it is not, it gets its name back.
-//
-// A restore brings back an older state on purpose: there is nothing to compare.
-func (b *Build) unchangedAside(ctx context.Context) error {
-	if !b.SameRows {
-		return nil
-	}
-	err := b.unchanged(ctx, b.Aside)
-	if err == nil {
-		return nil
-	}
-	after, cancel := cleanup(ctx)
-	defer cancel()
-	if _, serr := b.Server.Stat(after, b.Name); serr == nil {
-		return err // in place, taken up again: something stands under the name already
-	}
-	if rerr := b.Server.(engine.Renamer).Rename(after, engine.Move{From: b.Aside, To: b.Name}); rerr != nil {
-		return errors.Join(err, fmt.Errorf("give database %s its name back (it is called %s): %w", b.Name, b.Aside, rerr))
-	}
-	return err
 }
 
 // free makes sure that nobody is connected to a database, ending sessions only where that was asked for.
@@ -193,7 +181,7 @@ func (b *Build) discardNext(ctx context.Context) error {
 
 // Moved names the database that an unfinished one becomes in place, to be dropped.
 func (b *Build) Moved() string {
-	return engine.ScratchName(b.Name, b.Snapshot.Run(), b.Server.Traits().NameLimit)
+	return engine.ScratchName(b.Name, b.Run, b.Server.Traits().NameLimit)
 }
 
 func (b *Build) drop(ctx context.Context, name string) error {

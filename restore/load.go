@@ -27,7 +27,8 @@ type loadProof struct {
 	Notes  []string                   `json:"notes,omitempty"` // what the engine did in a weaker or a slower way than it could
 }
 
-// load puts the snapshot's rows into the replayed tables, in place of whatever migrations seeded there.
+// load puts the snapshot's rows into the replayed tables, in place of whatever migrations seeded there. Where an earlier process
+// was killed at it, it goes on from there.
 func (b *Build) load(ctx context.Context) error {
 	b.loaded = nil
 	db, err := b.next(ctx)
@@ -42,11 +43,15 @@ func (b *Build) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	loader, err := db.Loader(ctx, tables)
+	log, err := b.openLog(ctx, s)
+	if err != nil {
+		return err
+	}
+	loader, err := db.Loader(ctx, tables, log.options())
 	if err != nil {
 		return fmt.Errorf("make the tables of %s ready: %w", b.Next, err)
 	}
-	digests, err := b.fill(ctx, loader)
+	digests, err := b.fillFrom(ctx, db, loader, log)
 	if err == nil {
 		err = loader.Finish(ctx, b.sequences(s))
 	}
@@ -57,7 +62,7 @@ func (b *Build) load(ctx context.Context) error {
 	if n, ok := loader.(engine.Noter); ok {
 		notes = n.Notes()
 	}
-	proof := &loadProof{Notes: notes, Tables: map[string]snapshot.Digest{}, Schema: fingerprint(s)}
+	proof := &loadProof{Notes: notes, Tables: map[string]snapshot.Digest{}, Schema: log.schema}
 	for name, d := range digests {
 		proof.Tables[name.String()] = d
 		proof.Rows += d.Rows
@@ -86,25 +91,43 @@ type rowLoader interface {
 	Load(ctx context.Context, t *schema.Table, columns []string, rows io.Reader) (int64, error)
 }
 
-// fill loads all chunks, several at once, those of the largest tables first.
-func (b *Build) fill(ctx context.Context, loader rowLoader) (map[schema.Name]snapshot.Digest, error) {
+// fillFrom loads what an interrupted load has not.
+func (b *Build) fillFrom(ctx context.Context, db engine.DB, loader engine.Loader, log *loadLog) (map[schema.Name]snapshot.Digest, error) {
+	if log.interrupted {
+		if err := b.lookWhatIsIn(ctx, db, loader, log); err != nil {
+			return nil, err
+		}
+	}
+	digests, err := b.fill(ctx, loader, log)
+	return digests, errors.Join(err, log.flush())
+}
+
+// fill loads all chunks that are not in, several at once, those of the largest tables first.
+func (b *Build) fill(ctx context.Context, loader rowLoader, log *loadLog) (map[schema.Name]snapshot.Digest, error) {
 	var mu sync.Mutex // guards digests
 	digests := map[schema.Name]snapshot.Digest{}
 	total := b.rowsCarried()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(b.jobs())
 	for _, t := range b.bySize() {
-		p := b.layout[t.Name]
-		added, err := b.constants(ctx, p)
-		if err != nil {
-			return nil, errors.Join(err, group.Wait())
+		p, in := b.layout[t.Name], log.in(t.Name)
+		added := log.constants(t.Name)
+		var sum snapshot.Digest
+		for _, d := range in {
+			sum = sum.Add(d)
 		}
 		mu.Lock() // chunks of the tables before are under way
-		digests[t.Name] = snapshot.Digest{}
+		digests[t.Name] = sum
 		mu.Unlock()
 		for _, c := range t.Chunks {
+			if _, ok := in[c.Seq]; ok {
+				continue
+			}
 			group.Go(func() error {
 				d, err := b.loadChunk(ctx, loader, p, c, added)
+				if err == nil {
+					err = log.loaded(t.Name, c.Seq, d)
+				}
 				if err != nil {
 					return fmt.Errorf("load table %s, chunk %d: %w", p.to.Name, c.Seq, err)
 				}
@@ -120,6 +143,23 @@ func (b *Build) fill(ctx context.Context, loader rowLoader) (map[schema.Name]sna
 }
 
 func (b *Build) loadChunk(ctx context.Context, loader rowLoader, p placement, c snapshot.Chunk, added []string) (snapshot.Digest, error) {
+	var refused error
+	d, err := b.chunk(ctx, p, c, added, func(rows io.Reader) error {
+		n, err := loader.Load(ctx, p.to, p.columns, rows)
+		refused = err
+		if err == nil && n != c.Rows {
+			err = fmt.Errorf("%w: the chunk has %d rows, the server took %d", ErrData, c.Rows, n)
+		}
+		return err
+	})
+	if refused != nil {
+		err = b.nameRefused(ctx, loader, p, c, added, err)
+	}
+	return d, err
+}
+
+// chunk gives a chunk's rows, as they are loaded, to use, and their digest back.
+func (b *Build) chunk(ctx context.Context, p placement, c snapshot.Chunk, added []string, use func(io.Reader) error) (snapshot.Digest, error) {
 	rows, err := b.reader.Rows(ctx, c)
 	if err != nil {
 		return snapshot.Digest{}, err
@@ -130,12 +170,8 @@ func (b *Build) loadChunk(ctx context.Context, loader rowLoader, p placement, c 
 	if !p.plain() {
 		in = io.TeeReader(project(rows, len(p.from.Stored()), p.keep, added), digester)
 	}
-	n, err := loader.Load(ctx, p.to, p.columns, in)
-	if err != nil {
+	if err := use(in); err != nil {
 		return snapshot.Digest{}, err
-	}
-	if n != c.Rows {
-		return snapshot.Digest{}, fmt.Errorf("%w: the chunk has %d rows, the server took %d", ErrData, c.Rows, n)
 	}
 	if p.plain() {
 		return c.Digest, nil
@@ -144,15 +180,15 @@ func (b *Build) loadChunk(ctx context.Context, loader rowLoader, p placement, c 
 }
 
 // constants evaluates the mapping's default expressions, once for all rows.
-func (b *Build) constants(ctx context.Context, p placement) ([]string, error) {
-	var cells []string
+func (b *Build) constants(ctx context.Context, p placement) ([]engine.Verbatim, error) {
+	var cells []engine.Verbatim
 	for i, expr := range p.defaults {
 		var value sql.NullString
 		if err := b.db.QueryRowContext(ctx, "SELECT "+expr).Scan(&value); err != nil {
 			column := p.columns[len(p.columns)-len(p.defaults)+i]
 			return nil, fmt.Errorf("mapping of table %s: default of column %s: %w", p.to.Name, column, err)
 		}
-		cells = append(cells, cellText(value.String, !value.Valid))
+		cells = append(cells, engine.Verbatim(cellText(value.String, !value.Valid)))
 	}
 	return cells, nil
 }

@@ -23,6 +23,7 @@ type schemaProof struct {
 	Equal    bool            `json:"equal"`
 	Cosmetic []schema.Change `json:"cosmetic,omitempty"` // names of indexes and constraints, order of columns: the meaning is the same
 	New      []schema.Change `json:"new,omitempty"`      // made by migrations, absent in the old database
+	Kept     []schema.Change `json:"to_keep,omitempty"`  // made by no migration, and to be given by the stage keep
 	Drift    []schema.Change `json:"drift,omitempty"`    // in the old database, and not carried over
 	Accepted bool            `json:"accepted,omitempty"`
 }
@@ -39,9 +40,12 @@ func (b *Build) checkSchema(ctx context.Context) (any, error) {
 		return nil, fmt.Errorf("inspect database %s: %w", b.Next, err)
 	}
 	changes, cosmetic := schema.Split(schema.Diff(b.oldSchema().Objects, s.Without(b.isLedger).Objects))
-	p := schemaProof{Equal: len(changes) == 0, Cosmetic: cosmetic, Accepted: b.Options.AcceptDrift || b.Options.Newest}
+	p := schemaProof{Equal: len(changes) == 0, Cosmetic: cosmetic, Accepted: b.acceptsDrift()}
+	covered := schema.Covers(b.manifest().Keepsakes)
 	for _, c := range changes {
-		if c.Old == "" {
+		if covered(c) {
+			p.Kept = append(p.Kept, c)
+		} else if c.Old == "" {
 			p.New = append(p.New, c)
 		} else {
 			p.Drift = append(p.Drift, c)
@@ -53,17 +57,23 @@ func (b *Build) checkSchema(ctx context.Context) (any, error) {
 	return p, nil
 }
 
+func (b *Build) acceptsDrift() bool { return b.Options.AcceptDrift || b.Options.Newest }
+
 func driftError(drift []schema.Change) error {
-	const most = 12
 	var lines []string
-	for i, c := range drift {
-		if i == most {
-			lines = append(lines, fmt.Sprintf("and %d more", len(drift)-most))
-			break
-		}
+	for _, c := range drift {
 		lines = append(lines, c.String())
 	}
-	return fmt.Errorf("%w, and it would not be carried over:\n  %s", ErrDrift, strings.Join(lines, "\n  "))
+	return fmt.Errorf("%w, and it would not be carried over:\n  %s", ErrDrift, strings.Join(few(lines), "\n  "))
+}
+
+// few cuts a long list.
+func few(lines []string) []string {
+	const most = 12
+	if len(lines) <= most {
+		return lines
+	}
+	return append(lines[:most:most], fmt.Sprintf("and %d more", len(lines)-most))
 }
 
 // oldSchema is the source's schema as the manifest holds it, without its ledgers.
@@ -116,29 +126,6 @@ func (b *Build) checkData(ctx context.Context) (any, error) {
 	return dataProof{Tables: b.loaded.Tables, Rows: b.loaded.Rows}, nil
 }
 
-// unchanged proves that the tables of a database still hold what the snapshot took from them.
-func (b *Build) unchanged(ctx context.Context, name string) (err error) {
-	db, err := b.Server.Open(ctx, name)
-	if err != nil {
-		return fmt.Errorf("open database %s: %w", name, err)
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	m := b.manifest()
-	var tables []part
-	for i := range m.Tables {
-		t := &m.Tables[i]
-		tables = append(tables, part{table: &t.Table, want: t.Digest, where: t.Where})
-	}
-	wrong, err := b.digests(ctx, db, "swap", tables)
-	if err != nil {
-		return err
-	}
-	if len(wrong) > 0 {
-		return fmt.Errorf("%w: %s", ErrWritten, strings.Join(wrong, "; "))
-	}
-	return nil
-}
-
 // part is one table to be digested.
 type part struct {
 	table *schema.Table
@@ -148,6 +135,21 @@ type part struct {
 
 // digests reads tables in one consistent view and says which are not what they should be.
 func (b *Build) digests(ctx context.Context, db engine.DB, stage string, tables []part) (wrong []string, err error) {
+	sums, err := b.sums(ctx, db, stage, tables)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range tables {
+		if sums[i] != t.want {
+			wrong = append(wrong, fmt.Sprintf("table %s has %s, the snapshot %s", t.table.Name, sums[i], t.want))
+		}
+	}
+	slices.Sort(wrong)
+	return wrong, nil
+}
+
+// sums reads tables in one consistent view.
+func (b *Build) sums(ctx context.Context, db engine.DB, stage string, tables []part) (whole []snapshot.Digest, err error) {
 	view, err := db.View(ctx, b.jobs())
 	if err != nil {
 		return nil, fmt.Errorf("open a consistent view: %w", err)
@@ -178,17 +180,13 @@ func (b *Build) digests(ctx context.Context, db engine.DB, stage string, tables 
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	for i, t := range tables {
-		var sum snapshot.Digest
+	whole = make([]snapshot.Digest, len(tables))
+	for i := range tables {
 		for _, d := range sums[i] {
-			sum = sum.Add(d)
-		}
-		if sum != t.want {
-			wrong = append(wrong, fmt.Sprintf("table %s has %s, the snapshot %s", t.table.Name, sum, t.want))
+			whole[i] = whole[i].Add(d)
 		}
 	}
-	slices.Sort(wrong)
-	return wrong, nil
+	return whole, nil
 }
 
 func digest(ctx context.Context, view engine.View, t *schema.Table, r engine.Range) (snapshot.Digest, error) {

@@ -31,6 +31,7 @@ var (
 	ErrDrift   = errors.New("the old schema has what the migrations do not make")
 	ErrData    = errors.New("the loaded rows are not the snapshot's")
 	ErrWritten = errors.New("rows were written to the old database after the snapshot")
+	ErrAltered = errors.New("the schema of the old database was changed after the snapshot")
 )
 
 // Strategy says where the new database is built.
@@ -49,6 +50,7 @@ type Options struct {
 	Mapping     []Mapping
 	AcceptDrift bool // go on though the old schema has things that no migration makes
 	Evict       bool // end other sessions when the database must be free of them
+	Fence       bool // keep writers waiting from the start until the swap
 	Jobs        int  // tables and chunks loaded and proved at once; 0 = 2
 }
 
@@ -57,6 +59,7 @@ type Build struct {
 	Server   engine.Server
 	URL      engine.URL // of the target; the database in it is not used
 	Name     string     // what the database will be called in the end
+	Run      string     // short name of the run, for the names of what it makes
 	Next     string     // what it is called until then; for InPlace the same as Name
 	Aside    string     // what the old one will be called
 	Strategy Strategy
@@ -68,9 +71,13 @@ type Build struct {
 	Target   string      // the snapshot's folder in the store
 	Snapshot snapshot.ID // may be set later, by a stage before verify
 	Options  Options
+	Marks    map[schema.Name]string                       // of the old database ([engine.Marker]), taken before the snapshot's view; changed as later ones vouch for the same rows
 	Position *migration.ID                                // where the doctor says that the rows belong; nil = where the ledger says
+	First    []string                                     // keys of keepsakes that the doctor says the migrations need and do not make
 	Output   io.Writer                                    // what migration tools print; nil = nowhere
 	Progress func(stage string, rows, bytes, total int64) // what was done since the last call; total rows of the stage, 0 = unknown
+	Held     func(context.Context) error                  // proves that the lock on Name was not lost, before a database is moved; nil = there is none
+	Notes    Notes                                        // the run's journal; nil = a load that is interrupted begins again with an empty database
 
 	reader   *snapshot.Reader
 	verified *snapshot.Verified
@@ -78,23 +85,33 @@ type Build struct {
 	files    []migration.Migration
 	replayed replayProof
 	loaded   *loadProof // nil = not known to be complete
+	kept     *keepProof // nil = not known to be complete
 	layout   layout
 }
 
 // Stages lists what turns a snapshot into the target's database, in order.
-// A build that was interrupted before the swap begins again with a new empty database:
-// until then nothing of value is in it.
+// A build that was interrupted before the swap begins again with a new empty database, since until then nothing of
+// value is in it; but a load goes on from where it stopped.
 func (b *Build) Stages() []pipeline.Stage {
 	return []pipeline.Stage{
 		{Name: "verify", Check: b.checkVerify, Bound: true},
 		{Name: "create", Do: b.create, Check: b.checkCreate, Keep: b.keepCreate},
 		{Name: "replay", Do: b.replay, Check: b.checkReplay, Keep: b.keepReplay, Back: "create"},
 		{Name: "compare-schema", Check: b.checkSchema, Back: "create"},
-		{Name: "load", Do: b.load, Check: b.checkLoad, Keep: b.keepLoad, Back: "create"},
+		{Name: loadStage, Do: b.load, Check: b.checkLoad, Keep: b.keepLoad, Back: "create", Partial: b.canGoOn},
 		{Name: "compare-data", Check: b.checkData, Back: "create"},
+		{Name: "keep", Do: b.keep, Check: b.checkKeep, Keep: b.keepKeep, Back: "create"},
 		{Name: "advance", Do: b.advance, Check: b.checkAdvance, Back: "create"},
 		{Name: "swap", Do: b.swap, Check: b.checkSwap},
 	}
+}
+
+// held stops what would move a database that may be another run's by now.
+func (b *Build) held(ctx context.Context) error {
+	if b.Held == nil {
+		return nil
+	}
+	return b.Held(ctx)
 }
 
 // Close ends the connections that the stages have opened.

@@ -23,7 +23,7 @@ type swapProof struct {
 // with the snapshot once more, and only then the new one takes the name. Where rows were written in between,
 // the old one gets its name back and nothing has happened.
 func (b *Build) swap(ctx context.Context) error {
-	if err := b.closeNext(); err != nil {
+	if err := errors.Join(b.held(ctx), b.closeNext()); err != nil {
 		return err
 	}
 	if b.Strategy == InPlace {

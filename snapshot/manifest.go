@@ -30,9 +30,10 @@ type Manifest struct {
 	Ledger         *Ledger           `json:"ledger,omitempty"` // nil = the database has none
 	Tables         []Table           `json:"tables"`
 	Sequences      []schema.Sequence `json:"sequences,omitempty"`
-	Excluded       []Excluded        `json:"excluded,omitempty"` // tables of the source that are not in Tables
-	Objects        []schema.Object   `json:"objects,omitempty"`  // of the whole source schema, for comparison
-	Files          []File            `json:"files,omitempty"`    // set by Commit: the texts that Put wrote
+	Excluded       []Excluded        `json:"excluded,omitempty"`  // tables of the source that are not in Tables
+	Objects        []schema.Object   `json:"objects,omitempty"`   // of the whole source schema, for comparison
+	Keepsakes      []schema.Keepsake `json:"keepsakes,omitempty"` // what the database has besides schema and rows, in an order in which it can be given
+	Files          []File            `json:"files,omitempty"`     // set by Commit: the texts that Put wrote
 }
 
 // Format is a version of the format.

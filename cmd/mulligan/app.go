@@ -41,7 +41,7 @@ func (a *app) root() *cobra.Command {
 		Long: "Mulligan takes a database whose schema and migrations have drifted apart and gives it a clean\n" +
 			"start without losing a row: it snapshots the important tables, replays all migrations on a new\n" +
 			"database, brings the rows back, proves them, and puts the new database in the old one's place.\n" +
-			"The old one is set aside, never dropped.",
+			"The old one is set aside, and kept at least until a later run is proved, unless you say otherwise.",
 		Version:       version(),
 		SilenceErrors: true, SilenceUsage: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.load(cmd) },

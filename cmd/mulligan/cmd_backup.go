@@ -12,6 +12,7 @@ import (
 
 	"mulligan/backup"
 	"mulligan/config"
+	"mulligan/internal/lock"
 	"mulligan/snapshot"
 )
 
@@ -74,7 +75,7 @@ func (a *app) backup(ctx context.Context, o *backupOptions) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := a.lockTarget(target.Name)
+	unlock, err := a.lockTarget(target.Name, lock.This("backup", ""))
 	if err != nil {
 		return err
 	}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"mulligan/config"
 	"mulligan/doctor"
 	"mulligan/migration"
 	"mulligan/rebuild"
@@ -23,6 +26,8 @@ type buildOptions struct {
 	load          string
 	acceptDrift   bool
 	evict         bool
+	fence         bool
+	keepOld       string
 	protectedName string
 }
 
@@ -33,6 +38,7 @@ func (o *buildOptions) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.load, "load", "position", "`schema` to load into: position (then run the later migrations) or newest (under the configuration's mapping)")
 	f.BoolVar(&o.acceptDrift, "accept-drift", false, "go on though the old schema has things that no migration makes")
 	f.BoolVar(&o.evict, "evict", false, "end other sessions when the database must be free of them")
+	f.StringVar(&o.keepOld, "keep-old", "", "how `long` the old database is kept: next (proved run), always or never (no undo); default: the target's keep_old")
 	f.StringVar(&o.protectedName, "protected-name", "", "`name` of a protected target, to say that it is meant")
 }
 
@@ -46,13 +52,21 @@ func (o *buildOptions) validate() error {
 	if o.at != "" && o.load == "newest" {
 		return usageError{fmt.Errorf("--at and --load newest contradict each other"), "give one of them"}
 	}
+	if o.keepOld != "" && !slices.Contains(rebuild.Keeps(), rebuild.Keep(o.keepOld)) {
+		return usageError{fmt.Errorf("--keep-old %q is neither next, always nor never", o.keepOld), ""}
+	}
 	return nil
+}
+
+// keep says how long the old database is kept: as the flag says, else the target.
+func (o *buildOptions) keep(t *config.Target) rebuild.Keep {
+	return rebuild.Keep(cmp.Or(o.keepOld, t.KeepOld))
 }
 
 func (o *buildOptions) options(a *app, mapping []restore.Mapping) restore.Options {
 	return restore.Options{
 		At: migration.ID(o.at), Newest: o.load == "newest", Mapping: mapping,
-		AcceptDrift: o.acceptDrift, Evict: o.evict, Jobs: a.config.Settings.Jobs,
+		AcceptDrift: o.acceptDrift, Evict: o.evict, Fence: o.fence, Jobs: a.config.Settings.Jobs,
 	}
 }
 
@@ -63,13 +77,14 @@ func (a *app) rebuildCommand() *cobra.Command {
 		Short: "Give the database a clean start from its migrations, with all its rows",
 		Long: "Snapshot the important tables, build a new database by replaying all migrations, bring the rows back at\n" +
 			"the position they belong to, run the later migrations on them, prove every step, and swap.\n" +
-			"The old database is kept under another name; `mulligan undo` puts it back." +
+			"The old database is kept under another name until a later run is proved (keep_old); `mulligan undo` puts it back." +
 			exitHelp(exitDone, exitUsage, exitMidway, exitFailed, exitLocked, exitInterrupted),
 		Example: "  mulligan rebuild --plan\n  mulligan rebuild\n  mulligan --url sqlite:app.db --migrations db/migrations rebuild --yes",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.rebuild(cmd.Context(), o) },
 	}
 	o.flags(cmd.Flags())
+	cmd.Flags().BoolVar(&o.fence, "fence", false, "keep writers waiting from the start until the swap; readers go on")
 	return cmd
 }
 
@@ -92,7 +107,7 @@ func (a *app) rebuild(ctx context.Context, o *buildOptions) error {
 
 // build plans, asks, and runs.
 func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildOptions) error {
-	h.Version = version()
+	h.Version, h.KeepOld = version(), o.keep(s.target)
 	run := a.plannedRun(s, h)
 	if !o.plan || h.Command == rebuild.CommandRestore {
 		var err error
@@ -104,7 +119,8 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 	if err != nil {
 		return err
 	}
-	if o.plan {
+	asks := h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json()
+	if o.plan || asks && o.acceptDrift { // who accepts a loss sees what it is before the question
 		show := a.newProgress()
 		run.Replayed = func(id migration.ID, played int) { show.step("replay", string(id), played) }
 		err := run.Examine(ctx, plan)
@@ -112,16 +128,31 @@ func (a *app) build(ctx context.Context, s *session, h rebuild.Header, o *buildO
 		if err != nil {
 			return err
 		}
+	}
+	if o.plan {
 		return a.result(plan, func(w io.Writer) { describePlan(w, plan) })
 	}
-	if h.Replace && !a.config.Settings.Yes && !a.quiet() && !a.json() {
+	if asks {
 		describePlan(a.stderr, plan)
 	}
-	what := fmt.Sprintf("%s %s will be replaced by a new one; it is kept as %s", plan.Engine, h.Database, h.Aside)
-	if err := a.guardRun(s, h, o.protectedName, what); err != nil {
+	if err := a.guardRun(s, h, o.protectedName, replaces(plan)); err != nil {
 		return err
 	}
 	return a.execute(ctx, run, nil)
+}
+
+// replaces says in one line what a run does to databases that hold rows.
+func replaces(p *rebuild.Plan) string {
+	what := fmt.Sprintf("%s %s will be replaced by a new one; ", p.Engine, p.Database)
+	if p.KeepOld == rebuild.KeepNever {
+		what += "it is dropped when that one is proved, and cannot be brought back by `mulligan undo`"
+	} else {
+		what += "it is kept as " + p.Aside
+	}
+	for _, k := range p.Frees {
+		what += fmt.Sprintf("; %s (%s), which run %s set aside, is dropped then", k.Database, size(k.Bytes), k.Run)
+	}
+	return what
 }
 
 // guardRun asks only where there is something to be replaced.
@@ -156,7 +187,11 @@ func describePlan(w io.Writer, p *rebuild.Plan) {
 	for _, t := range p.Left {
 		fmt.Fprintf(w, "              left behind: table %s%s (%s)\n", t.Name, aboutRows(t.Rows), t.Rule)
 	}
+	for _, u := range p.Unkept {
+		fmt.Fprintf(w, "              left behind: %s\n", u)
+	}
 	fmt.Fprintf(w, "  strategy    %s: built as %s, the old one is kept as %s\n", p.Strategy, p.Next, p.Aside)
+	describeFrees(w, p)
 	if p.Sessions > 0 {
 		fmt.Fprintf(w, "  sessions    %d are connected now; the database must be free of them at the swap (--evict ends them)\n", p.Sessions)
 	}
@@ -164,6 +199,16 @@ func describePlan(w io.Writer, p *rebuild.Plan) {
 		fmt.Fprintf(w, "  warning     %s\n", text)
 	}
 	describeExamination(w, p)
+}
+
+// describeFrees says which databases that hold rows are dropped, and when.
+func describeFrees(w io.Writer, p *rebuild.Plan) {
+	if p.KeepOld == rebuild.KeepNever {
+		fmt.Fprintf(w, "  dropped     %s, the old one, as soon as the new one is proved (keep_old: never): no undo\n", p.Aside)
+	}
+	for _, k := range p.Frees {
+		fmt.Fprintf(w, "  dropped     %s (%s), set aside by run %s, when the new one is proved (keep_old: %s)\n", k.Database, size(k.Bytes), k.Run, p.KeepOld)
+	}
 }
 
 // describeExamination says what the doctor found.
@@ -181,6 +226,9 @@ func describeExamination(w io.Writer, p *rebuild.Plan) {
 	}
 	for _, diff := range x.Lost {
 		fmt.Fprintf(w, "              would be lost (--accept-drift): %s\n", diff.Text)
+	}
+	for _, diff := range x.Kept {
+		fmt.Fprintf(w, "              kept, though no migration makes it: %s %s\n", diff.Kind, diff.Name)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mulligan/internal/lock"
 	"mulligan/migration"
 	"mulligan/rebuild"
 	"mulligan/repair"
@@ -109,7 +110,7 @@ func (a *app) refused(out *repair.Outcome) error {
 }
 
 func (a *app) doRepair(ctx context.Context, run *repair.Run, out *repair.Outcome) error {
-	unlock, err := a.lockTarget(run.Source.Target)
+	unlock, err := a.lockTarget(run.Source.Target, lock.This("repair", run.ID.String()))
 	if err != nil {
 		return err
 	}

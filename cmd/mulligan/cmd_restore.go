@@ -24,7 +24,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		Short: "Make the database from a snapshot and the migrations",
 		Long: "Make a database from a snapshot: replay the migrations to the snapshot's position, load the rows,\n" +
 			"prove them, and run the later migrations. A database that is not there is created; one that is there is\n" +
-			"set aside, never dropped. The server that the snapshot came from is not needed.\n" +
+			"set aside, and `mulligan undo` puts it back. The server that the snapshot came from is not needed.\n" +
 			"SNAPSHOT is an id, the beginning of one, or latest." +
 			exitHelp(exitDone, exitUsage, exitMidway, exitFailed, exitNoSnapshot, exitLocked, exitInterrupted),
 		Example: "  mulligan restore latest\n  mulligan restore latest --into postgres://app@127.0.0.1/app_copy",

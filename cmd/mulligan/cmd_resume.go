@@ -7,24 +7,30 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mulligan/internal/lock"
 	"mulligan/rebuild"
 )
 
 func (a *app) resumeCommand() *cobra.Command {
-	return &cobra.Command{
+	var refresh bool
+	cmd := &cobra.Command{
 		Use:   "resume [RUN]",
 		Short: "Go on with a run that was interrupted or failed",
 		Long: "Go on with a run, the newest unfinished one if none is named. What was proved is proved again where\n" +
 			"that can be, and not done again. A run is bound to its server, its snapshot and its migrations: where one\n" +
 			"of them has changed, resume refuses." +
 			exitHelp(exitDone, exitUsage, exitMidway, exitFailed, exitLocked, exitInterrupted),
-		Example: "  mulligan resume\n  mulligan resume 20261122T215500Z-9f3a1c",
+		Example: "  mulligan resume\n  mulligan resume 20261122T215500Z-9f3a1c\n  mulligan resume --refresh",
 		Args:    atMostOneArg,
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.resume(cmd.Context(), first(args)) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.resume(cmd.Context(), first(args), refresh)
+		},
 	}
+	cmd.Flags().BoolVar(&refresh, "refresh", false, "take the rows again as they are now, of the tables that have changed, and build anew")
+	return cmd
 }
 
-func (a *app) resume(ctx context.Context, name string) error {
+func (a *app) resume(ctx context.Context, name string, refresh bool) error {
 	report, s, err := a.takeUp(ctx, name, func(r *rebuild.Report) bool {
 		return r.State == rebuild.StateUnfinished || r.State == rebuild.StateFailed
 	})
@@ -43,11 +49,8 @@ func (a *app) resume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	j, err := a.openJournal(report)
-	if err != nil {
-		return err
-	}
-	return a.execute(ctx, run, j)
+	run.Again = refresh
+	return a.execute(ctx, run, report)
 }
 
 func (a *app) undoCommand() *cobra.Command {
@@ -85,19 +88,22 @@ func (a *app) undo(ctx context.Context, name, protectedName string) error {
 	if report.State == rebuild.StateUndone {
 		return usageError{fmt.Errorf("run %s is undone already", h.Run), ""}
 	}
-	what := fmt.Sprintf("%s %s will be again what it was before run %s", h.Family, h.Database, h.Run)
-	if err := a.guard(s.target, h.Database, protectedName, what); err != nil {
-		return err
-	}
-	unlock, err := a.lockTarget(h.Target)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	run, err := a.newRun(s, h)
 	if err != nil {
 		return err
 	}
+	if err := run.CanUndo(ctx, report); err != nil {
+		return err
+	}
+	what := fmt.Sprintf("%s %s will be again what it was before run %s", h.Family, h.Database, h.Run)
+	if err := a.guard(s.target, h.Database, protectedName, what); err != nil {
+		return err
+	}
+	unlock, err := a.lockTarget(h.Target, lock.This("undo", h.Run.String()))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	j, err := a.openJournal(report)
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func exitRules() []exitRule {
 		{is(repair.ErrUnmended), exitMidway, "the ledger was written, and a copy of it as it was is in the repository: look at it with `mulligan doctor`"},
 		{is(repair.ErrMidway), exitMidway, "what was missing was made, or a part of it, and nothing was recorded: run it again, it does the rest"},
 		{isFinding, exitFindings, "the snapshot is damaged: `mulligan snapshots list` shows others"},
-		{is(engine.ErrLocked), exitLocked, "another run works on this database: wait for it; `mulligan runs list` shows it"},
+		{is(engine.ErrLocked), exitLocked, ""},
 		{is(journal.ErrLocked), exitLocked, "that run is still going on: wait for it; `mulligan runs list` shows it"},
 		{is(repair.ErrRefused), exitFindings, "nothing was written; `mulligan doctor` shows the evidence"},
 		{is(migration.ErrHeld), exitLocked, "a run of the migration tool is going on: wait for it; nothing was written"},
@@ -65,7 +65,9 @@ func exitRules() []exitRule {
 		{is(snapshot.ErrCorrupt), exitFailed, "the snapshot is damaged: nothing was loaded from it; `mulligan snapshots list` shows others, `mulligan snapshots verify` checks them"},
 		{is(errNoSnapshot), exitNoSnapshot, "`mulligan snapshots list` shows what is there"},
 		{is(rebuild.ErrNoRows), exitFailed, "name a snapshot that `mulligan snapshots list` shows with rows"},
-		{is(restore.ErrWritten), exitFailed, "stop what writes to the database and run it again; nothing was changed"},
+		{is(restore.ErrWritten), exitFailed, "stop what writes to the database, or keep it waiting with --fence"},
+		{is(restore.ErrAltered), exitFailed, "let no migration run meanwhile"},
+		{is(rebuild.ErrNoRefresh), exitUsage, "`mulligan resume` without --refresh goes on with it"},
 		{is(pipeline.ErrChanged), exitFailed, "begin anew: a run goes on only with the server, the snapshot and the migrations that it began with"},
 		{is(restore.ErrDrift), exitFailed, "write a migration that makes it, or pass --accept-drift to go on without it"},
 		{is(restore.ErrMisfit), exitFailed, "name the position with --at MIGRATION, leave the table out, or say in `mapping` where the columns go"},
@@ -73,12 +75,20 @@ func exitRules() []exitRule {
 		{is(migration.ErrAmbiguous), exitFailed, "name the right one with migrations.tool and migrations.table in the configuration"},
 		{is(migration.ErrNone), exitFailed, "look at migrations.dir, and for TypeORM at the data source's `migrations`"},
 		{is(backup.ErrNoTable), exitFailed, "look at tables.include, tables.exclude and tables.where; names are case-sensitive"},
+		{is(rebuild.ErrGone), exitFailed, "`mulligan restore SNAPSHOT` makes the database of its snapshot; nothing was changed"},
+		{isInTheWay, exitFailed, ""},
+		{is(errKept), exitFailed, "it is kept as it is: stop what uses it, and run it again"},
 		{isFull, exitFailed, "make room where snapshots and temporary files go; nothing that was half written is listed"},
 		{is(engine.ErrInUse), exitFailed, "stop the application, or pass --evict to end its sessions"},
 		{is(engine.ErrNoServer), exitFailed, "is the server running, and are host and port right?"},
 		{is(engine.ErrNotExist), exitFailed, "is the database's name right? `mulligan restore` can make it from a snapshot"},
 		{is(engine.ErrDenied), exitFailed, "check user, password and grants; docs/engines.md lists the grants that each command needs"},
 	}
+}
+
+func isInTheWay(err error) bool {
+	var way *rebuild.InTheWay
+	return errors.As(err, &way)
 }
 
 // isFull tells a disk, a quota or a limit that has no room.
@@ -150,6 +160,16 @@ func classify(err error) (code int, hints []string) {
 	if errors.As(err, &conf) && conf.Hint != "" {
 		hints = append(hints, conf.Hint)
 	}
+	var locked *engine.LockedError
+	if errors.As(err, &locked) {
+		hints = append(hints, lockedHints(locked)...)
+	}
+	var way *rebuild.InTheWay
+	if errors.As(err, &way) && way.Midway {
+		hints = append(hints, fmt.Sprintf("nothing was changed; first `mulligan resume %s`, or `mulligan undo %s`", way.Run, way.Run))
+	} else if way != nil {
+		hints = append(hints, fmt.Sprintf("nothing was changed; `mulligan undo %s` comes first", way.Undo))
+	}
 	var stopped *runError
 	if errors.As(err, &stopped) {
 		return stopped.classify(code, hints)
@@ -167,6 +187,28 @@ func classify(err error) (code int, hints []string) {
 		hints = append(hints, "the database is as it was")
 	}
 	return code, hints
+}
+
+// lockedHints say where a run that holds a lock can be looked at, and what is to be done where it is no more.
+func lockedHints(e *engine.LockedError) []string {
+	if e.Holder.Gone() { // its session could not be ended
+		return []string{"nobody is behind that lock any more: have its session ended in the server: " + e.End}
+	}
+	wait := "another run works on this database: wait for it"
+	switch {
+	case e.Holder.PID == 0:
+		wait += "; `mulligan runs list` may show it"
+	case e.Holder.Run == "" || e.Holder.Command == "repair": // these are no runs of that list
+	case e.Holder.Here():
+		wait += fmt.Sprintf("; `mulligan runs show %s` shows it", e.Holder.Run)
+	default:
+		wait += fmt.Sprintf("; on host %s `mulligan runs show %s` shows it", e.Holder.Host, e.Holder.Run)
+	}
+	hints := []string{wait}
+	if e.End != "" && !e.Holder.Here() {
+		hints = append(hints, "whether it lives cannot be proved from here; where you know that it does not, end its session in the server: "+e.End)
+	}
+	return hints
 }
 
 // runError is a run that did not come to its end, with the run's name for the hints.
@@ -196,7 +238,10 @@ func (e *runError) classify(code int, hints []string) (int, []string) {
 		code = exitFailed
 	}
 	hints = append(hints, "the database is as it was; what was begun is taken back")
-	if e.resumes && !errors.Is(e, restore.ErrWritten) && !errors.Is(e, pipeline.ErrChanged) {
+	if errors.Is(e, restore.ErrWritten) || errors.Is(e, restore.ErrAltered) {
+		return code, append(hints, fmt.Sprintf("`mulligan resume %s --refresh` takes again what has changed, and builds anew", e.run))
+	}
+	if e.resumes && !errors.Is(e, pipeline.ErrChanged) {
 		hints = append(hints, "when the cause is mended, "+resume+" with the snapshot that was taken")
 	}
 	return code, hints

@@ -12,5 +12,5 @@ import (
 const program = "mulligan-under-test"
 
 func TestMain(m *testing.M) {
-	testscript.Main(testdb.Wrap(m), map[string]func(){program: main})
+	testscript.Main(testdb.Wrap(m), map[string]func(){program: main, racer: race})
 }

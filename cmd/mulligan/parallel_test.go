@@ -63,13 +63,8 @@ func TestSecondRun(t *testing.T) {
 			s := newSite(t, engine)
 			first := s.held("load", "rebuild", "--yes")
 			for _, args := range [][]string{{"rebuild", "--yes"}, {"backup"}, {"resume"}, {"undo", "--yes"}} {
-				if r := s.must(exitLocked, args...); !strings.Contains(r.stderr(), "hint: ") {
-					t.Errorf("mulligan %s: no hint\n%s", strings.Join(args, " "), r.stderr())
-				}
+				s.names(s.must(exitLocked, args...), first, hostname(t))
 			}
-			// From another folder, as from another machine, the lock is the server's.
-			other := []string{"--state-dir", filepath.Join(s.dir, "elsewhere"), "rebuild", "--yes"}
-			s.must(exitLocked, other...)
 			s.goOn(first)
 			if first.code != 0 {
 				t.Fatalf("the first run: exit code %d\n%s", first.code, first.stderr())
@@ -77,20 +72,20 @@ func TestSecondRun(t *testing.T) {
 			if left := s.scratches(); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
-			// The lock ended with the run.
-			s.must(0, other...)
+			s.must(0, "undo", "--yes") // the locks ended with the run
 		})
 	}
 }
 
-// TestWrittenMeanwhile writes to the old database after its snapshot was taken: the row is not lost.
+// TestWrittenMeanwhile writes to the old database after its snapshot was taken: the row is not lost, and the run goes on with
+// it when it is told to take it again.
 func TestWrittenMeanwhile(t *testing.T) {
 	for _, engine := range engines() {
 		for _, strategy := range []string{"beside", "in-place"} {
 			t.Run(engine+"/"+strategy, func(t *testing.T) {
 				t.Parallel()
 				s := newSite(t, engine)
-				stage := "advance"
+				stage := "replay" // far from the swap
 				if strategy == "in-place" {
 					stage = "verify" // the last in which it has its name
 				}
@@ -101,8 +96,8 @@ func TestWrittenMeanwhile(t *testing.T) {
 				if run.code != exitFailed || !strings.Contains(run.stderr(), "rows were written to the old database after the snapshot: table") {
 					t.Fatalf("exit code %d, want %d\n%s", run.code, exitFailed, run.stderr())
 				}
-				if strings.Contains(run.stderr(), "mulligan resume") {
-					t.Errorf("it offers to go on with a snapshot that is too old:\n%s", run.stderr())
+				if !strings.Contains(run.stderr(), "settings") || !strings.Contains(run.stderr(), " --refresh` takes again what has changed") {
+					t.Errorf("it does not say which table, or how to go on:\n%s", run.stderr())
 				}
 				if s.dump(t, "") != before {
 					t.Error("the database is not what it was")
@@ -110,12 +105,38 @@ func TestWrittenMeanwhile(t *testing.T) {
 				if left := s.beside(t); len(left) > 0 {
 					t.Errorf("left behind: %v", left)
 				}
-				s.must(0, "rebuild", "--yes", "--strategy", strategy)
+				s.must(exitFailed, "resume") // with the old rows it ends as before
+				s.must(0, "resume", "--refresh")
 				if got := s.value(t, "SELECT content FROM settings WHERE name = 'late'"); got != "do not lose me" {
 					t.Errorf("the row that came late is %q", got)
 				}
+				s.must(exitUsage, "resume", "--refresh")
 			})
 		}
+	}
+}
+
+// TestAlteredMeanwhile changes the old database's schema after its snapshot was taken: what is in the new table is not lost.
+func TestAlteredMeanwhile(t *testing.T) {
+	for _, engine := range engines() {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, engine)
+			run := s.held("replay", "rebuild", "--yes")
+			s.exec(t, "CREATE TABLE latecomers (id int PRIMARY KEY)", "INSERT INTO latecomers VALUES (1)")
+			before := s.dump(t, "")
+			s.goOn(run)
+			if run.code != exitFailed || !strings.Contains(run.stderr(), "the schema of the old database was changed after the snapshot") || !strings.Contains(run.stderr(), "latecomers") {
+				t.Fatalf("exit code %d, want %d\n%s", run.code, exitFailed, run.stderr())
+			}
+			if s.dump(t, "") != before {
+				t.Error("the database is not what it was")
+			}
+			// The table is drift, and a refresh finds that out before it builds.
+			if r := s.must(exitFailed, "resume", "--refresh"); !strings.Contains(r.stderr(), "hint: write a migration that makes it") {
+				t.Errorf("after the refresh:\n%s", r.stderr())
+			}
+		})
 	}
 }
 

@@ -167,6 +167,9 @@ func summary(stage string, proof json.RawMessage) string {
 		Equal       bool
 		Cosmetic    []any
 		New, Drift  []any
+		ToKeep      []any `json:"to_keep"`
+		Kept        int64
+		Left        []any
 		Tables      json.RawMessage
 		Ran         []string
 		Ledger      int64
@@ -201,13 +204,15 @@ func summary(stage string, proof json.RawMessage) string {
 		}
 		return fmt.Sprintf("%s replayed, %s (%s)", plural(p.Replayed, "migration"), at, p.How)
 	case "compare-schema":
-		return schemaSummary(p.Equal, len(p.Cosmetic), len(p.New), len(p.Drift))
+		return schemaSummary(p.Equal, len(p.Cosmetic), len(p.New), len(p.Drift), len(p.ToKeep))
 	case "load":
 		return noted(fmt.Sprintf("%s loaded, constraints checked", plural(p.Rows, "row")), p.Notes...)
 	case "compare-data":
 		var tables map[string]string
 		_ = json.Unmarshal(p.Tables, &tables) // an older proof without them is said without them
 		return fmt.Sprintf("%s: count and digest of all %s equal the snapshot's", plural(int64(len(tables)), "table"), plural(p.Rows, "row"))
+	case "keep":
+		return keepSummary(p.Kept, len(p.Left))
 	case "advance":
 		if len(p.Ran) == 0 {
 			return "nothing was pending"
@@ -223,6 +228,18 @@ func summary(stage string, proof json.RawMessage) string {
 	}
 }
 
+// keepSummary says what else the new database has of the old one; what it has not, the outcome names.
+func keepSummary(kept int64, left int) string {
+	text := count(kept) + " owners, grants, comments and the like as in the old database"
+	switch {
+	case kept == 0 && left == 0:
+		return "nothing besides tables"
+	case left > 0:
+		text += fmt.Sprintf(", %d left out", left)
+	}
+	return text
+}
+
 // noted adds what was done in a weaker way than it could have been.
 func noted(text string, notes ...string) string {
 	for _, n := range notes {
@@ -233,7 +250,7 @@ func noted(text string, notes ...string) string {
 	return text
 }
 
-func schemaSummary(equal bool, names, added, drift int) string {
+func schemaSummary(equal bool, names, added, drift, kept int) string {
 	if equal && names == 0 {
 		return "equal to the old schema"
 	}
@@ -243,6 +260,9 @@ func schemaSummary(equal bool, names, added, drift int) string {
 	}
 	if added > 0 {
 		parts = append(parts, plural(int64(added), "object")+" new")
+	}
+	if kept > 0 {
+		parts = append(parts, plural(int64(kept), "object")+" of the old one to be kept")
 	}
 	if drift > 0 {
 		parts = append(parts, plural(int64(drift), "object")+" not carried over (accepted)")

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"mulligan/engine"
+	"mulligan/internal/lock"
 	"mulligan/journal"
 	"mulligan/migration"
 	"mulligan/rebuild"
@@ -36,9 +38,9 @@ func (a *app) plannedRun(s *session, h rebuild.Header) *rebuild.Run {
 	}
 }
 
-// execute runs what is still to do and prints the report. j is nil for a new run.
-func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal) (err error) {
-	unlock, err := a.lockTarget(run.Header.Target)
+// execute runs what is still to do and prints the report. begun is nil for a new run.
+func (a *app) execute(ctx context.Context, run *rebuild.Run, begun *rebuild.Report) (err error) {
+	unlock, err := a.lockTarget(run.Header.Target, lock.This(run.Header.Command, run.Header.Run.String()))
 	if err != nil {
 		return err
 	}
@@ -46,10 +48,14 @@ func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal)
 	if err := a.makeState(run.Dir); err != nil {
 		return err
 	}
-	if j == nil {
-		if j, err = journal.Create(filepath.Join(run.Dir, rebuild.JournalName), run.Header); err != nil {
-			return err
-		}
+	var j *journal.Journal
+	if begun == nil {
+		j, err = journal.Create(filepath.Join(run.Dir, rebuild.JournalName), run.Header)
+	} else {
+		j, err = a.openJournal(begun)
+	}
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, j.Close()) }()
 	log, err := os.OpenFile(filepath.Join(run.Dir, "output.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -79,6 +85,12 @@ func (a *app) execute(ctx context.Context, run *rebuild.Run, j *journal.Journal)
 	if err != nil {
 		return err
 	}
+	report.Freed = run.Freed()
+	for _, f := range report.Freed {
+		if f.Error != "" {
+			fmt.Fprintf(a.stderr, "warning: database %s, which run %s set aside, is not dropped: %s\n", f.Database, f.Run, f.Error)
+		}
+	}
 	return a.result(report, func(w io.Writer) { a.describeOutcome(w, run, report) })
 }
 
@@ -87,8 +99,19 @@ func (a *app) describeOutcome(w io.Writer, run *rebuild.Run, r *rebuild.Report) 
 	r.Proof("compare-data", &data)
 	fmt.Fprintf(w, "proved: database %s holds all %s of the snapshot, and every migration is applied (%s)\n",
 		r.Header.Database, plural(data.Rows, "row"), took(r.Finished.Sub(r.Started)))
-	if r.Header.Replace {
+	var keep struct{ Left []engine.Unkept }
+	r.Proof("keep", &keep)
+	for _, u := range keep.Left {
+		fmt.Fprintf(w, "left out: %s\n", u)
+	}
+	own := func(f rebuild.Freed) bool { return f.Error == "" && f.Run == r.Header.Run }
+	if r.Header.Replace && !slices.ContainsFunc(r.Freed, own) {
 		fmt.Fprintf(w, "the old database is kept as %s; `mulligan undo %s` puts it back\n", r.Header.Aside, r.Header.Run)
+	}
+	for _, f := range r.Freed {
+		if f.Error == "" {
+			fmt.Fprintf(w, "dropped %s (%s), which run %s had set aside\n", f.Database, size(f.Bytes), f.Run)
+		}
 	}
 	fmt.Fprintf(w, "snapshot %s, journal and report in %s\n", r.Header.Snapshot, run.Dir)
 }

@@ -10,14 +10,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gofrs/flock"
-
 	"mulligan/backup"
 	"mulligan/config"
 	"mulligan/engine"
 	"mulligan/engine/mysql"
 	"mulligan/engine/postgres"
 	"mulligan/engine/sqlite"
+	"mulligan/internal/lock"
 	"mulligan/migration"
 	"mulligan/migration/command"
 	"mulligan/restore"
@@ -129,21 +128,20 @@ func (a *app) repository() (store.Store, string, error) {
 	return s, path, nil
 }
 
-// lockTarget keeps a second run on this machine away from a target.
-func (a *app) lockTarget(target string) (unlock func(), err error) {
+// lockTarget keeps a second run with the same state folder away from a target.
+func (a *app) lockTarget(target string, h lock.Holder) (unlock func(), err error) {
 	folder := filepath.Join(a.config.Settings.StateDir, "locks")
 	if err := a.makeState(folder); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(folder, strings.ReplaceAll(target, string(filepath.Separator), "_")+".lock"), flock.SetPermissions(0o600))
-	held, err := lock.TryLock()
+	file, by, err := lock.Try(filepath.Join(folder, strings.ReplaceAll(target, string(filepath.Separator), "_")+".lock"), h)
 	if err != nil {
 		return nil, fmt.Errorf("lock target %s: %w", target, err)
 	}
-	if !held {
-		return nil, fmt.Errorf("target %s: %w", target, engine.ErrLocked)
+	if file == nil {
+		return nil, fmt.Errorf("lock target %s: %w", target, &engine.LockedError{Holder: by})
 	}
-	return func() { _ = lock.Unlock() }, nil // the lock ends with the process in any case
+	return func() { _ = file.Unlock() }, nil // the lock ends with the process in any case
 }
 
 // makeState makes a folder in the state directory, which git must not see.

@@ -4,7 +4,8 @@
 //	enginetest.Test(t, enginetest.Config{Connect: connect, NewName: name})
 //
 // What an engine can only do by an optional interface ([engine.Renamer], [engine.Evicter],
-// [engine.Locker]) is tested where the server has it. An adapter says beside its types, with
+// [engine.Locker], [engine.Keeper], [engine.Marker], [engine.Fencer]) is tested where the server or the database has it. An
+// adapter says beside its types, with
 // `var _ engine.Renamer = …`, that it has.
 package enginetest
 
@@ -40,6 +41,7 @@ func Test(t *testing.T, cfg Config) {
 	}{
 		{"Server", testServer},
 		{"Scratch", testScratch},
+		{"SetAside", testSetAside},
 		{"Session", testSession},
 		{"Inspect", testInspect},
 		{"Changes", testChanges},
@@ -52,8 +54,12 @@ func Test(t *testing.T, cfg Config) {
 		{"RoundTrip", testRoundTrip},
 		{"Load", testLoad},
 		{"Finish", testFinish},
+		{"Resume", testResume},
+		{"Keep", testKeep},
 		{"Optional", testOptional},
 	}
+	finish := startFenceInUse(t, cfg) // takes ten seconds, beside the others
+	defer finish()
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {
 			e := &env{cfg: cfg, server: connect(t, cfg)}
@@ -68,6 +74,7 @@ type env struct {
 	cfg    Config
 	server engine.Server
 	family engine.Family
+	other  engine.Server // the server of other clients, of the tests of marks
 }
 
 func connect(t testing.TB, cfg Config) engine.Server {
@@ -268,7 +275,7 @@ func lines(t testing.TB, text string) []string {
 
 func loader(t testing.TB, db engine.DB, list []*schema.Table) engine.Loader {
 	t.Helper()
-	l, err := db.Loader(deadline(t), list)
+	l, err := db.Loader(deadline(t), list, nil)
 	if err != nil {
 		t.Fatalf("loader: %v", err)
 	}

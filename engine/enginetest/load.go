@@ -232,7 +232,16 @@ func testFinish(t *testing.T, e *env) {
 		if err == nil {
 			t.Error("two equal values in a unique index gave no error, neither in Load nor in Finish")
 		}
+		// A server whose index stays on for so few rows says it of the first row that it refuses.
+		if found := (*engine.RowsError)(nil); errors.As(err, &found) {
+			wantRows(t, found, "child_name", "child", 2, [][]string{{"1"}, {"2"}})
+		} else if e.family == engine.Postgres || e.family == engine.SQLite {
+			t.Errorf("finish: %v, want a RowsError", err)
+		}
 	})
+	if e.family == engine.Postgres || e.family == engine.SQLite {
+		t.Run("DuplicateInPartOfTheRows", e.duplicateInPart)
+	}
 	t.Run("Sequences", e.sequences)
 	t.Run("ForeignKeysWorkAgain", func(t *testing.T) {
 		db := e.open(t, family()...)
@@ -253,6 +262,20 @@ func testFinish(t *testing.T, e *env) {
 			t.Error("after Finish a row without a parent could be inserted")
 		}
 	})
+}
+
+// duplicateInPart is an index on an expression and on some rows only.
+func (e *env) duplicateInPart(t *testing.T) {
+	db := e.open(t, append(family(), "CREATE UNIQUE INDEX child_part ON child (lower(name), parent_id DESC) WHERE note IS NULL")...)
+	list := tables(t, inspect(t, db), "parent", "child")
+	l := loader(t, db, list)
+	load(t, l, list[0], []string{"7\tp"})
+	load(t, l, list[1], []string{"1\t7\tA\t\\N", "2\t7\ta\t\\N", "3\t7\tAa\tnote", "4\t7\taA\tnote", "5\t\\N\tb\t\\N", "6\t\\N\tB\t\\N"})
+	found := (*engine.RowsError)(nil)
+	if err := l.Finish(deadline(t), nil); !errors.As(err, &found) {
+		t.Fatalf("finish: %v, want a RowsError", err)
+	}
+	wantRows(t, found, "child_part", "child", 2, [][]string{{"1"}, {"2"}})
 }
 
 func (e *env) schemaIsAsBefore(t *testing.T) {
@@ -276,6 +299,20 @@ func (e *env) schemaIsAsBefore(t *testing.T) {
 	}
 	if diff := cmp.Diff(shape(before), shape(after)); diff != "" {
 		t.Errorf("the load changed the tables (-before +after):\n%s", diff)
+	}
+}
+
+// wantRows checks what is said of rows that break a constraint: their keys, and nothing else of them.
+func wantRows(t testing.TB, found *engine.RowsError, constraint, table string, rows int64, keys [][]string) {
+	t.Helper()
+	if !strings.Contains(found.Constraint, constraint) || !strings.Contains(found.Table.String(), table) || found.Rows != rows {
+		t.Errorf("%d rows of %s in table %s, want %d of %s in %s", found.Rows, found.Constraint, found.Table, rows, constraint, table)
+	}
+	if diff := cmp.Diff(keys, found.Keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	if len(keys) > 0 && !strings.Contains(found.Error(), keys[0][0]) {
+		t.Errorf("the error %q does not say the key %s", found, keys[0])
 	}
 }
 
@@ -310,6 +347,41 @@ func (e *env) orphans(t *testing.T) {
 		l := loader(t, db, list)
 		load(t, l, list[0], []string{"2\tp"})
 		names(t, l.Finish(deadline(t), nil), "child_parent", "child", "parent", "1")
+	})
+	t.Run("Many", func(t *testing.T) {
+		db := e.open(t, family()...)
+		list := tables(t, inspect(t, db), "parent", "child")
+		l := loader(t, db, list)
+		var rows []string
+		var keys [][]string
+		for id := 1; id <= engine.MaxKeys+5; id++ {
+			rows = append(rows, fmt.Sprintf("%d\t77\t%d\tsecret", id, id))
+			if id <= engine.MaxKeys {
+				keys = append(keys, []string{fmt.Sprint(id)})
+			}
+		}
+		load(t, l, list[1], rows)
+		err := l.Finish(deadline(t), nil)
+		found := (*engine.RowsError)(nil)
+		if !errors.As(err, &found) {
+			t.Fatalf("finish: %v, want a RowsError", err)
+		}
+		wantRows(t, found, "parent", "child", engine.MaxKeys+5, keys)
+		if text := err.Error(); !strings.Contains(text, "and 5 more") || strings.Contains(text, "secret") {
+			t.Errorf("the error is %q", text)
+		}
+	})
+	t.Run("WithoutKey", func(t *testing.T) {
+		db := e.open(t, family()[0], "CREATE TABLE loose (up {int}, also {key}, CONSTRAINT loose_up FOREIGN KEY (up) REFERENCES parent (id)){opts}")
+		list := tables(t, inspect(t, db), "parent", "loose")
+		l := loader(t, db, list)
+		load(t, l, list[1], []string{"7\ta", "8\tb", "7\tc", "\\N\td"})
+		err := l.Finish(deadline(t), nil)
+		found := (*engine.RowsError)(nil)
+		if !errors.As(err, &found) {
+			t.Fatalf("finish: %v, want a RowsError", err)
+		}
+		wantRows(t, found, "up", "loose", 3, [][]string{{"7"}, {"7"}, {"8"}})
 	})
 }
 

@@ -12,14 +12,24 @@ import (
 )
 
 func testOptional(t *testing.T, e *env) {
+	db := e.open(t)
 	if _, ok := e.server.(engine.Renamer); ok {
 		t.Run("Rename", e.rename)
+	}
+	if _, ok := e.server.(engine.MoveChecker); ok {
+		t.Run("CheckMove", e.checkMove)
 	}
 	if _, ok := e.server.(engine.Evicter); ok {
 		t.Run("Evict", e.evict)
 	}
 	if _, ok := e.server.(engine.Locker); ok {
-		t.Run("Lock", e.lock)
+		t.Run("Lock", func(t *testing.T) { testLock(t, e) })
+	}
+	if _, ok := db.(engine.Marker); ok {
+		t.Run("Marks", e.marks)
+	}
+	if _, ok := db.(engine.Fencer); ok {
+		t.Run("Fence", e.fence)
 	}
 }
 
@@ -146,6 +156,33 @@ func (e *env) renameKeeps(t *testing.T) {
 	}
 }
 
+// checkMove has nothing to say of what renameKeeps renames, in use as it is, and changes nothing.
+func (e *env) checkMove(t *testing.T) {
+	checker := e.server.(engine.MoveChecker)
+	name, probe := e.create(t), e.create(t)
+	openAndClose(t, e.server, name, slices.Concat(family(), trigger(e.family), ledger())...)
+	db, err := connect(t, e.cfg).Open(deadline(t), name)
+	if err != nil {
+		t.Fatalf("open %s: %v", name, err)
+	}
+	defer closing(t, "database", db.Close)
+	before := inspect(t, db)
+	for _, probe := range []string{"", probe} {
+		if err := checker.CheckMove(deadline(t), name, probe); err != nil {
+			t.Errorf("check, with the probe %q: %v", probe, err)
+		}
+	}
+	if diff := schema.Diff(before.Objects, inspect(t, db).Objects); diff != nil {
+		t.Errorf("the check changed the database: %v", diff)
+	}
+	if err := e.server.Drop(deadline(t), probe); err != nil {
+		t.Errorf("drop the probe: %v", err)
+	}
+	if err := checker.CheckMove(deadline(t), probe, ""); !errors.Is(err, engine.ErrNotExist) {
+		t.Errorf("check a database that is not there: %v, want ErrNotExist", err)
+	}
+}
+
 func (e *env) evict(t *testing.T) {
 	name, other := e.create(t), e.create(t)
 	session, _ := hold(t, connect(t, e.cfg), name)
@@ -164,31 +201,5 @@ func (e *env) evict(t *testing.T) {
 	number(t, bystander, "SELECT 1")
 	if err := e.server.Drop(deadline(t), name); err != nil {
 		t.Errorf("drop at once after the eviction: %v", err)
-	}
-}
-
-func (e *env) lock(t *testing.T) {
-	first, second := e.server.(engine.Locker), connect(t, e.cfg).(engine.Locker)
-	name := e.create(t)
-	for range 2 {
-		unlock, err := first.Lock(deadline(t), name)
-		if err != nil {
-			t.Fatalf("lock: %v", err)
-		}
-		for _, l := range []engine.Locker{second, first} {
-			if _, err := l.Lock(deadline(t), name); !errors.Is(err, engine.ErrLocked) {
-				t.Errorf("lock what is locked: %v, want ErrLocked", err)
-			}
-		}
-		other, err := second.Lock(deadline(t), e.cfg.NewName(t)) // it need not exist
-		if err != nil {
-			t.Fatalf("lock another name: %v", err)
-		}
-		for _, u := range []func() error{other, unlock} {
-			if err := u(); err != nil {
-				t.Errorf("unlock: %v", err)
-			}
-		}
-		first, second = second, first
 	}
 }

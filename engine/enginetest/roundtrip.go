@@ -165,7 +165,7 @@ func (e *env) roundTripTable(t *testing.T, name, ddl string, write func(engine.D
 func (e *env) reload(t testing.TB, db engine.DB, name string, rows []string) {
 	t.Helper()
 	list := tables(t, inspect(t, db), name)
-	l, err := db.Loader(deadline(t), list)
+	l, err := db.Loader(deadline(t), list, nil)
 	if err != nil {
 		t.Fatalf("loader: %v", err)
 	}

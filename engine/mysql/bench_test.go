@@ -110,7 +110,7 @@ func head(rows []byte, n int) []byte {
 
 func loadChunks(b *testing.B, db engine.DB, tb *schema.Table, rows []byte) {
 	b.Helper()
-	l, err := db.Loader(deadline(b), []*schema.Table{tb})
+	l, err := db.Loader(deadline(b), []*schema.Table{tb}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

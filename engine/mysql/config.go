@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func ownSettings(f engine.Family) map[string]string {
 	settings := map[string]string{
 		"autocommit":            "1",
 		"time_zone":             "'+00:00'",
+		"timestamp":             "DEFAULT",
 		"sql_mode":              "'" + loadMode + "'",
 		"sql_quote_show_create": "1",
 		"sql_notes":             "1",
@@ -54,8 +56,29 @@ func ownSettings(f engine.Family) map[string]string {
 	return settings
 }
 
+// setStatement gives a session the settings.
+func setStatement(settings map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		list = append(list, name+" = "+settings[name])
+	}
+	return "SET " + strings.Join(list, ", ")
+}
+
 // pool makes a pool of connections to a database ("" = none) whose sessions begin with the settings.
 func (s *Server) pool(database string, settings map[string]string) (*sql.DB, error) {
+	cfg, err := s.poolConfig(database, settings)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := open(cfg)
+	if err == nil {
+		pool.SetMaxIdleConns(idleConns)
+	}
+	return pool, err
+}
+
+func (s *Server) poolConfig(database string, settings map[string]string) (*driver.Config, error) {
 	cfg, err := config(s.url)
 	if err != nil {
 		return nil, err
@@ -63,11 +86,7 @@ func (s *Server) pool(database string, settings map[string]string) (*sql.DB, err
 	cfg.DBName = database
 	cfg.Params = maps.Clone(settings)
 	cfg.InterpolateParams = settings != nil // our sql_mode has no NO_BACKSLASH_ESCAPES
-	pool, err := open(cfg)
-	if err == nil {
-		pool.SetMaxIdleConns(idleConns)
-	}
-	return pool, err
+	return cfg, nil
 }
 
 // idleConns is how many connections stay open: an inspection after each migration should find its own again.

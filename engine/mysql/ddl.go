@@ -18,6 +18,7 @@ type code struct {
 	client    string // character_set_client
 	collation string // collation_connection
 	zone      string // an event's time_zone
+	created   string // when an event was made, in seconds since 1970
 	text      string // its CREATE statement, without the database's name
 }
 
@@ -29,11 +30,11 @@ func (c code) drop() string { return "DROP " + strings.ToUpper(c.kind) + " IF EX
 func listCodes(ctx context.Context, q querier, database string) ([]code, error) {
 	var list []code
 	for _, part := range []struct{ kind, query string }{
-		{"", "SELECT LOWER(ROUTINE_TYPE), ROUTINE_NAME, '', '' FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? ORDER BY ROUTINE_TYPE = 'PACKAGE BODY', 1, 2"},
-		{"view", "SELECT 'view', TABLE_NAME, '', '' FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'VIEW' ORDER BY 2"},
-		{"trigger", `SELECT 'trigger', TRIGGER_NAME, EVENT_OBJECT_TABLE, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ?
+		{"", "SELECT LOWER(ROUTINE_TYPE), ROUTINE_NAME, '', '', '' FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = ? ORDER BY ROUTINE_TYPE = 'PACKAGE BODY', 1, 2"},
+		{"view", "SELECT 'view', TABLE_NAME, '', '', '' FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_TYPE = 'VIEW' ORDER BY 2"},
+		{"trigger", `SELECT 'trigger', TRIGGER_NAME, EVENT_OBJECT_TABLE, CONCAT(ACTION_TIMING, ' ', EVENT_MANIPULATION), '' FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = ?
 			ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER, TRIGGER_NAME`},
-		{"event", "SELECT 'event', EVENT_NAME, '', '' FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ? ORDER BY 2"},
+		{"event", "SELECT 'event', EVENT_NAME, '', '', UNIX_TIMESTAMP(CREATED) FROM information_schema.EVENTS WHERE EVENT_SCHEMA = ? ORDER BY 2"},
 	} {
 		rows, err := q.QueryContext(ctx, part.query, database)
 		if err != nil {
@@ -41,7 +42,7 @@ func listCodes(ctx context.Context, q querier, database string) ([]code, error) 
 		}
 		err = eachRow(rows, func() error {
 			var c code
-			err := rows.Scan(&c.kind, &c.name, &c.table, &c.when)
+			err := rows.Scan(&c.kind, &c.name, &c.table, &c.when, &c.created)
 			list = append(list, c)
 			return err
 		})
@@ -84,7 +85,7 @@ func readCode(ctx context.Context, q querier, database string, c code) (code, er
 	case "view":
 		c.text = requalify(c.text, database, "")
 	case "trigger":
-		c.text = bareTrigger(c.text)
+		c.text = triggerOn(c.text, "")
 	}
 	return c, nil
 }
@@ -110,24 +111,34 @@ func requalify(text, from, to string) string {
 	return b.String()
 }
 
-// bareTrigger takes the database's name out of a trigger's head. The server keeps the head as its
-// author wrote it: CREATE … TRIGGER [db.]name timing event ON [db.]table FOR EACH ROW ….
-func bareTrigger(text string) string {
-	for _, word := range []string{"TRIGGER", "ON"} {
-		tokens := tokenize(text)
-		i := slices.IndexFunc(tokens, func(t token) bool { return strings.EqualFold(t.text, word) })
-		if i < 0 {
-			continue
-		}
-		name := tokens[i+1:]
-		if len(name) > 3 && strings.EqualFold(name[0].text, "IF") && strings.EqualFold(name[2].text, "EXISTS") {
-			name = name[3:]
-		}
-		if len(name) > 2 && name[1].text == "." {
-			text = text[:name[0].offset] + text[name[2].offset:]
-		}
+// triggerOn takes the database's name out of a trigger's head and puts a table's name into it; without one
+// it is left as it is there. MariaDB keeps the head as its author wrote it, CREATE … TRIGGER [db.]name timing event
+// ON [db.]table FOR EACH ROW …, until the table is renamed: then it writes the table's name anew, in quotes, as MySQL always does.
+func triggerOn(text, table string) string {
+	tokens := tokenize(text)
+	trigger, on := slices.IndexFunc(tokens, isWord("TRIGGER")), slices.IndexFunc(tokens, isWord("ON"))
+	each := len(tokens) - 2 // FOR, before EACH
+	if trigger < 0 || on < trigger || each < on+2 {
+		return text
+	}
+	if table == "" {
+		table = tokens[each-1].text
+	} else {
+		table = ident(table)
+	}
+	text = text[:tokens[on].offset] + "ON " + table + " " + text[tokens[each].offset:]
+	name := tokens[trigger+1 : on]
+	if len(name) > 3 && isWord("IF")(name[0]) && isWord("EXISTS")(name[2]) {
+		name = name[3:]
+	}
+	if len(name) > 2 && name[1].text == "." {
+		text = text[:name[0].offset] + text[name[2].offset:]
 	}
 	return text
+}
+
+func isWord(word string) func(token) bool {
+	return func(t token) bool { return strings.EqualFold(t.text, word) }
 }
 
 type token struct {

@@ -40,7 +40,10 @@ func (l *Loader) Finish(ctx context.Context, sequences []schema.Sequence) error 
 		err = l.setSequences(ctx, sequences)
 	}
 	if err == nil {
-		err = makeCodes(ctx, l.pool, l.triggers)
+		err = l.dropTriggers(ctx) // of a Finish that failed
+	}
+	if err == nil {
+		err = makeCodes(ctx, l.pool, l.state.codes())
 	}
 	if err != nil {
 		return fmt.Errorf("finish the load of database %s: %w", l.db.name, mapped(err))
@@ -84,7 +87,7 @@ func foreignKeys(ctx context.Context, q querier, database string) ([]foreignKey,
 	return list, err
 }
 
-// checkForeignKeys counts, for each foreign key that touches the tables, the children without a
+// checkForeignKeys finds, for each foreign key that touches the tables, the children without a
 // parent. A child with a NULL among its columns needs none (MATCH SIMPLE, the only kind there is).
 func (l *Loader) checkForeignKeys(ctx context.Context) error {
 	keys, err := foreignKeys(ctx, l.pool, l.db.name)
@@ -99,26 +102,15 @@ func (l *Loader) checkForeignKeys(ctx context.Context) error {
 		if !touched(k.childDatabase, k.child) && !touched(k.parentDatabase, k.parent) {
 			continue
 		}
-		n, err := orphans(ctx, l.pool, k)
+		found, err := orphans(ctx, l.pool, k)
 		if err != nil {
 			return fmt.Errorf("check foreign key %s of table %s: %w", k.name, k.child, err)
 		}
-		if n > 0 {
-			faults = append(faults, fmt.Errorf("foreign key %s: %d rows of table %s have no parent in table %s", k.name, n, k.child, k.parent))
+		if found != nil {
+			faults = append(faults, found)
 		}
 	}
 	return errors.Join(faults...)
-}
-
-func orphans(ctx context.Context, q querier, k foreignKey) (n int64, err error) {
-	var given, equal []string
-	for i, c := range k.childColumns {
-		given = append(given, "c."+ident(c)+" IS NOT NULL")
-		equal = append(equal, "p."+ident(k.parentColumns[i])+" = c."+ident(c))
-	}
-	err = q.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+ident(k.childDatabase)+"."+ident(k.child)+" c WHERE "+strings.Join(given, " AND ")+
-		" AND NOT EXISTS (SELECT 1 FROM "+ident(k.parentDatabase)+"."+ident(k.parent)+" p WHERE "+strings.Join(equal, " AND ")+")").Scan(&n)
-	return n, err
 }
 
 // setSequences sets auto-increment counters and MariaDB's sequences to the next value to give out.
@@ -198,6 +190,10 @@ func makeCode(ctx context.Context, q querier, c code) error {
 	}
 	if c.zone != "" {
 		settings += ", time_zone = " + engine.MySQL.Literal(c.zone)
+	}
+	if c.created != "" {
+		// The server drops an event at once whose time is in the past when it is made (note 1588).
+		settings += ", timestamp = " + c.created
 	}
 	for _, statement := range []string{settings, c.text} {
 		if _, err := q.ExecContext(ctx, statement); err != nil {

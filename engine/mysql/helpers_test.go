@@ -84,7 +84,7 @@ func reload(t testing.TB, db engine.DB, name string) (before, after []string) {
 
 func load(t testing.TB, db engine.DB, tb *schema.Table, rows string) {
 	t.Helper()
-	l, err := db.Loader(deadline(t), []*schema.Table{tb})
+	l, err := db.Loader(deadline(t), []*schema.Table{tb}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,22 +39,22 @@ type indexes struct {
 
 // removal is what was taken off one table, and how it comes back.
 type removal struct {
-	clauses []string // all of the table's clauses as they were
-	drops   []string // names
-	moves   []string // names of indexes that stay on and stand behind dropped ones
-	adds    []string // clauses of dropped and moved indexes, in their order
+	Clauses []string `json:"clauses"`         // all of the table's clauses as they were
+	Drops   []string `json:"drops"`           // names
+	Moves   []string `json:"moves,omitempty"` // names of indexes that stay on and stand behind dropped ones
+	Adds    []string `json:"adds"`            // clauses of dropped and moved indexes, in their order
 }
 
 // remove is the statement that takes the indexes off.
 func (r *removal) remove(table string) string {
-	return "ALTER TABLE " + ident(table) + " " + strings.Join(dropKeys(r.drops), ", ")
+	return "ALTER TABLE " + ident(table) + " " + strings.Join(dropKeys(r.Drops), ", ")
 }
 
 // restore is the statement that puts them back. An index that stayed on is dropped and added in the same
 // statement: both servers keep it, and only its place among the others changes.
 func (r *removal) restore(table string) string {
-	parts := dropKeys(r.moves)
-	for _, clause := range r.adds {
+	parts := dropKeys(r.Moves)
+	for _, clause := range r.Adds {
 		parts = append(parts, "ADD "+clause)
 	}
 	return "ALTER TABLE " + ident(table) + " " + strings.Join(parts, ", ")
@@ -74,7 +74,7 @@ var plainIndex = regexp.MustCompile("^(?:UNIQUE )?KEY (?:`[^`]*`)+ \\((" + index
 
 const indexPart = "(?:`[^`]*`)+(?:\\([0-9]+\\))?(?: DESC)?"
 
-var indexColumn = regexp.MustCompile("((?:`[^`]*`)+)(?:\\([0-9]+\\))?(?: DESC)?")
+var indexColumn = regexp.MustCompile("((?:`[^`]*`)+)(?:\\(([0-9]+)\\))?(?: DESC)?")
 
 // indexColumns gives a plain index's columns in their order; nil = the clause is none.
 func indexColumns(clause string) []string {
@@ -100,7 +100,7 @@ func planRemoval(t *schema.Table, text string, keys [][]string) *removal {
 	if strings.Contains(options, "PARTITION BY") || strings.Contains(options, "WITH SYSTEM VERSIONING") {
 		return nil
 	}
-	r := &removal{clauses: clauses}
+	r := &removal{Clauses: clauses}
 	for _, clause := range clauses {
 		kind, name := clauseKind(clause)
 		if kind != "index" || name == "PRIMARY" || strings.HasPrefix(clause, "FULLTEXT") {
@@ -109,18 +109,18 @@ func planRemoval(t *schema.Table, text string, keys [][]string) *removal {
 		columns := indexColumns(clause)
 		switch {
 		case columns == nil:
-			r.drops, r.moves, r.adds = nil, nil, nil
+			r.Drops, r.Moves, r.Adds = nil, nil, nil
 			continue
 		case !needed(t, clause, columns, keys):
-			r.drops = append(r.drops, name)
-		case len(r.drops) > 0:
-			r.moves = append(r.moves, name)
+			r.Drops = append(r.Drops, name)
+		case len(r.Drops) > 0:
+			r.Moves = append(r.Moves, name)
 		default:
 			continue
 		}
-		r.adds = append(r.adds, clause)
+		r.Adds = append(r.Adds, clause)
 	}
-	if len(r.drops) == 0 {
+	if len(r.Drops) == 0 {
 		return nil
 	}
 	return r
@@ -229,7 +229,18 @@ func (l *Loader) takeIndexes(ctx context.Context, t *schema.Table) (*removal, er
 	if r == nil {
 		return nil, nil
 	}
-	if _, err := l.db.ExecContext(ctx, r.remove(table)); err != nil {
+	if err := l.keepRemoval(table, r); err != nil {
+		return nil, err
+	}
+	conn, err := l.pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = conn.ExecContext(ctx, "SET foreign_key_checks = 1")
+	if err == nil {
+		_, err = conn.ExecContext(ctx, r.remove(table))
+	}
+	if err = errors.Join(err, discard(conn)); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -263,16 +274,16 @@ func (l *Loader) putIndexes(ctx context.Context) error {
 func (l *Loader) putBack(ctx context.Context, table string, r *removal) error {
 	_, err := l.pool.ExecContext(ctx, r.restore(table))
 	if number(err) == 1062 {
-		return fmt.Errorf("rows share the value of a unique index: %w", err)
+		return errors.Join(l.sharedValues(ctx, table, r), err)
 	}
 	if err != nil {
 		return err
 	}
-	c, err := readCode(ctx, l.pool, l.db.name, code{kind: "table", name: table})
+	now, err := l.clauses(ctx, table)
 	if err != nil {
 		return err
 	}
-	if now, _ := tableClauses(c.text); !slices.Equal(now, r.clauses) {
+	if !slices.Equal(now, r.Clauses) {
 		return fmt.Errorf("they are not what they were: the table has %s", strings.Join(now, ", "))
 	}
 	return nil

@@ -43,7 +43,7 @@ func indexNames(t *testing.T, server *testdb.Server, database, table string) []s
 
 func newLoader(t *testing.T, db engine.DB, tables ...*schema.Table) engine.Loader {
 	t.Helper()
-	l, err := db.Loader(deadline(t), tables)
+	l, err := db.Loader(deadline(t), tables, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,16 +162,20 @@ func TestTablesThatKeepTheirIndexes(t *testing.T) {
 
 func TestSharedUniqueValueEndsFinish(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
-		_, db, _ := database(t, server, "CREATE TABLE things (id int PRIMARY KEY, n int, s varchar(100), f text, UNIQUE KEY one_each (s))")
+		_, db, _ := database(t, server, "CREATE TABLE things (id int PRIMARY KEY, n int, s varchar(100), f text, UNIQUE KEY one_each (s), UNIQUE KEY half (n, s(30)))")
 		tb := tableOf(t, db, "things")
 		l := newLoader(t, db, tb)
-		rows := manyRows(1, many) + "70000\t1\tthe text of row 7\t\\N\n"
+		rows := manyRows(1, many) + "70000\t-7\tthe text of row 7\t\\N\n"
 		if _, err := l.Load(deadline(t), tb, tb.Stored(), strings.NewReader(rows)); err != nil {
 			t.Fatal(err)
 		}
 		err := l.Finish(deadline(t), nil)
-		if err == nil || !strings.Contains(err.Error(), "table things") || !strings.Contains(err.Error(), "one_each") || !strings.Contains(err.Error(), "unique") {
+		if err == nil || !strings.Contains(err.Error(), "table things") || !strings.Contains(err.Error(), "one_each") || !strings.Contains(err.Error(), "index half of table things: 2 rows with a value that another row has: id 7, 70000") || !strings.Contains(err.Error(), "unique") {
 			t.Errorf("finish: %v, want an error that names the table and the unique index", err)
+		}
+		found := (*engine.RowsError)(nil)
+		if !errors.As(err, &found) || found.Rows != 2 || !slices.EqualFunc(found.Keys, [][]string{{"7"}, {"70000"}}, slices.Equal) {
+			t.Errorf("finish: %+v, want the keys of both rows", found)
 		}
 	})
 }
@@ -220,6 +224,72 @@ func TestReaderThatFailsLateLeavesNothing(t *testing.T) {
 		}
 		if diff := schema.Diff(before.Objects, inspect(t, db).Objects); diff != nil {
 			t.Errorf("the load changed the schema: %v", diff)
+		}
+	})
+}
+
+// TestLoadIsTakenUpWithItsIndexes kills a load of many rows around each ALTER TABLE that takes indexes off or puts them back.
+func TestLoadIsTakenUpWithItsIndexes(t *testing.T) {
+	errDead := errors.New("the process died")
+	each(t, func(t *testing.T, server *testdb.Server) {
+		_, db, name := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, n int, s varchar(100), f text, KEY by_n (n), UNIQUE KEY by_s (s))")
+		before, tb := inspect(t, db), tableOf(t, db, "t")
+		var state []byte
+		begin := func(dies bool) engine.Loader {
+			t.Helper()
+			l, err := open(t, connectTo(t, server.URL("")), name).Loader(deadline(t), []*schema.Table{tb}, &engine.LoadOptions{State: state, Keep: func(s []byte) error {
+				state = slices.Clone(s)
+				if dies && strings.Contains(string(s), "by_s") {
+					return errDead
+				}
+				return nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			return l
+		}
+		load := func(l engine.Loader, rows string) error {
+			_, err := l.Load(deadline(t), tb, tb.Stored(), strings.NewReader(rows))
+			return err
+		}
+		wantIndexes := func(when string, want ...string) {
+			t.Helper()
+			if diff := cmp.Diff(want, indexNames(t, server, name, "t")); diff != "" {
+				t.Errorf("indexes %s (-want +got):\n%s", when, diff)
+			}
+		}
+		if err := load(begin(true), manyRows(1, many)); !errors.Is(err, errDead) {
+			t.Fatalf("load: %v, want the death before the indexes come off", err)
+		}
+		wantIndexes("that were to come off", "PRIMARY", "by_n", "by_s")
+		l := begin(false)
+		if err := load(l, manyRows(1, many)); err != nil {
+			t.Fatal(err)
+		}
+		wantIndexes("during the load", "PRIMARY")
+		l = begin(false)
+		wantIndexes("when the load is taken up", "PRIMARY")
+		if err := load(l, manyRows(1+many, 10)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second one comes after a Finish whose word was lost
+			if err := l.Finish(deadline(t), nil); err != nil {
+				t.Fatal(err)
+			}
+			if diff := schema.Diff(before.Objects, inspect(t, db).Objects); diff != nil {
+				t.Errorf("the load changed the schema: %v", diff)
+			}
+			l = begin(false)
+		}
+		if n := server.Query(t, name, "SELECT COUNT(*) FROM t")[0][0]; n != fmt.Sprint(many+10) {
+			t.Errorf("%s rows, want %d", n, many+10)
+		}
+		server.Exec(t, name, "ALTER TABLE t DROP KEY by_n")
+		_, err := open(t, connectTo(t, server.URL("")), name).Loader(deadline(t), []*schema.Table{tb}, &engine.LoadOptions{State: state})
+		if err == nil || !strings.Contains(err.Error(), "table t is neither") {
+			t.Errorf("a table that somebody else changed was taken up: %v", err)
 		}
 	})
 }

@@ -66,7 +66,7 @@ func comesBack(ctx context.Context, t *rapid.T, db *DB) int {
 		t.Fatal(err)
 	}
 	thing := before.Table(schema.Name{Table: "thing"})
-	opened, err := db.Loader(ctx, []*schema.Table{thing})
+	opened, err := db.Loader(ctx, []*schema.Table{thing}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func comesBack(ctx context.Context, t *rapid.T, db *DB) int {
 	if diff := schema.Diff(before.Objects, after.Objects); diff != nil {
 		t.Fatalf("%s: %v", statements[2], diff)
 	}
-	return len(off.drops)
+	return len(off.Drops)
 }
 
 func anyTable(t *rapid.T) string {

@@ -221,7 +221,7 @@ func describe(c code, order int) []schema.Object {
 	case "trigger":
 		// named after its table, so that it goes where the table goes
 		name = schema.Name{Table: c.table}.String() + "." + name
-		def = fmt.Sprintf("%s\nfires %s as number %d", def, c.when, order)
+		def = fmt.Sprintf("%s\nfires %s as number %d", triggerOn(def, c.table), c.when, order)
 	case "event":
 		head, body, found := strings.Cut(def, " DO ")
 		if found {

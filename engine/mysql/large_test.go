@@ -88,7 +88,7 @@ func reloadByPipe(t *testing.T, db engine.DB) {
 		t.Fatal(err)
 	}
 	defer v.Close()
-	l, err := db.Loader(ctx, []*schema.Table{&copied})
+	l, err := db.Loader(ctx, []*schema.Table{&copied}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

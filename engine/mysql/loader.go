@@ -21,14 +21,17 @@ import (
 // A table whose storage engine has no transactions cannot give back the rows of a load that failed: after one,
 // the loader refuses that table and Finish, and only a new Loader, which empties it, makes it whole.
 type Loader struct {
-	db       *DB
-	pool     *sql.DB // sessions that check no foreign keys
-	tables   []*schema.Table
-	triggers []code
-	local    bool // LOAD DATA LOCAL is allowed
-	packet   int  // max_allowed_packet, in bytes
-	noUndo   map[string]bool
-	indexes  map[string]*indexes // of each table
+	db      *DB
+	pool    *sql.DB // sessions that check no foreign keys
+	tables  []*schema.Table
+	options *engine.LoadOptions
+	local   bool // LOAD DATA LOCAL is allowed
+	packet  int  // max_allowed_packet, in bytes
+	noUndo  map[string]bool
+	indexes map[string]*indexes // of each table
+
+	keeping sync.Mutex // guards state
+	state   loadState
 
 	mu     sync.Mutex // guards broken and closed
 	broken map[string]bool
@@ -38,17 +41,17 @@ type Loader struct {
 var _ engine.Loader = (*Loader)(nil)
 
 // Loader makes the tables ready: takes their triggers off and empties them. Their indexes stay on until rows come.
-func (db *DB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
+func (db *DB) Loader(ctx context.Context, tables []*schema.Table, o *engine.LoadOptions) (engine.Loader, error) {
 	settings := ownSettings(db.Family())
 	settings["foreign_key_checks"] = "0"
 	if db.Family() == engine.MariaDB {
 		settings["system_versioning_alter_history"] = "KEEP"
 	}
-	pool, err := db.server.pool(db.name, settings)
+	pool, err := db.server.loadPool(db.name, settings)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the load of database %s: %w", db.name, err)
 	}
-	l := &Loader{db: db, pool: pool, tables: slices.Clone(tables), broken: map[string]bool{}, noUndo: map[string]bool{}, indexes: map[string]*indexes{}}
+	l := &Loader{db: db, pool: pool, tables: slices.Clone(tables), options: o, broken: map[string]bool{}, noUndo: map[string]bool{}, indexes: map[string]*indexes{}}
 	for _, t := range tables {
 		l.indexes[t.Name.Table] = &indexes{decided: !strings.EqualFold(t.Storage, "InnoDB")}
 	}
@@ -59,6 +62,11 @@ func (db *DB) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader
 }
 
 func (l *Loader) prepare(ctx context.Context) error {
+	if l.options.Interrupted() != nil {
+		if err := l.endLoads(ctx); err != nil {
+			return err
+		}
+	}
 	if err := l.pool.QueryRowContext(ctx, "SELECT @@local_infile, @@max_allowed_packet").Scan(&l.local, &l.packet); err != nil {
 		return err
 	}
@@ -70,7 +78,21 @@ func (l *Loader) prepare(ctx context.Context) error {
 	for table := range unsafe {
 		l.noUndo[table] = true
 	}
-	if err := l.takeTriggers(ctx); err != nil {
+	if state := l.options.Interrupted(); state != nil {
+		return l.takeUp(ctx, state)
+	}
+	if err := l.captureTriggers(ctx); err != nil {
+		return err
+	}
+	if err := l.options.Save(l.state); err != nil {
+		return err
+	}
+	return l.makeReady(ctx)
+}
+
+// makeReady takes the triggers off and empties the tables. What was done of it before does no harm.
+func (l *Loader) makeReady(ctx context.Context) error {
+	if err := l.dropTriggers(ctx); err != nil {
 		return err
 	}
 	for _, t := range l.tables {
@@ -78,6 +100,24 @@ func (l *Loader) prepare(ctx context.Context) error {
 			return fmt.Errorf("empty table %s: %w", t.Name, err)
 		}
 	}
+	l.state.Ready = true
+	return l.options.Save(l.state)
+}
+
+// Empty implements [engine.Loader].
+func (l *Loader) Empty(ctx context.Context, t *schema.Table) error {
+	l.mu.Lock()
+	closed := l.closed
+	l.mu.Unlock()
+	if closed {
+		return fmt.Errorf("empty table %s: the loader is closed", t.Name)
+	}
+	if err := l.empty(ctx, t); err != nil {
+		return fmt.Errorf("empty table %s: %w", t.Name, mapped(err))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.broken, t.Name.Table)
 	return nil
 }
 
@@ -101,8 +141,8 @@ func (l *Loader) empty(ctx context.Context, t *schema.Table) error {
 	return err
 }
 
-// takeTriggers reads the triggers of the tables and drops them.
-func (l *Loader) takeTriggers(ctx context.Context) error {
+// captureTriggers reads the triggers of the tables.
+func (l *Loader) captureTriggers(ctx context.Context) error {
 	list, err := listCodes(ctx, l.db.DB, l.db.name)
 	if err != nil {
 		return err
@@ -110,10 +150,17 @@ func (l *Loader) takeTriggers(ctx context.Context) error {
 	list = slices.DeleteFunc(list, func(c code) bool {
 		return c.kind != "trigger" || !slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return t.Name.Table == c.table })
 	})
-	if l.triggers, err = captureCodes(ctx, l.db.DB, l.db.name, list); err != nil {
-		return err
+	triggers, err := captureCodes(ctx, l.db.DB, l.db.name, list)
+	for _, c := range triggers {
+		l.state.Triggers = append(l.state.Triggers, keptTrigger{
+			Name: c.name, Table: c.table, SQLMode: c.sqlMode, Client: c.client, Collation: c.collation, Text: engine.Verbatim(c.text),
+		})
 	}
-	for _, c := range l.triggers {
+	return err
+}
+
+func (l *Loader) dropTriggers(ctx context.Context) error {
+	for _, c := range l.state.codes() {
 		if _, err := l.pool.ExecContext(ctx, c.drop()); err != nil {
 			return fmt.Errorf("take off trigger %s: %w", c.name, err)
 		}

@@ -15,7 +15,7 @@ func TestLoaderPutsTriggersBack(t *testing.T) {
 		s, db, name := database(t, server, furnished("x")...)
 		before := inspect(t, db)
 		tb := tableOf(t, db, "child")
-		l, err := db.Loader(deadline(t), []*schema.Table{tb})
+		l, err := db.Loader(deadline(t), []*schema.Table{tb}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestFailedLoadOfMyISAMIsNotForgotten(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
 		_, db, _ := database(t, server, "CREATE TABLE m (id int PRIMARY KEY, e enum('a') NOT NULL) ENGINE=MyISAM")
 		tb := tableOf(t, db, "m")
-		l, err := db.Loader(deadline(t), []*schema.Table{tb})
+		l, err := db.Loader(deadline(t), []*schema.Table{tb}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestValuesAreNotChangedInSilence(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
 		_, db, _ := database(t, server, "CREATE TABLE t (id int PRIMARY KEY, e enum('a','b'), s varchar(3), b blob, d decimal(4,1), j json)")
 		tb := tableOf(t, db, "t")
-		l, err := db.Loader(deadline(t), []*schema.Table{tb})
+		l, err := db.Loader(deadline(t), []*schema.Table{tb}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,8 @@ import (
 // Rename does what MySQL and MariaDB have no statement for. The base tables (and MariaDB's sequences) of
 // all moves go by ONE atomic RENAME TABLE; triggers, views, routines and events are taken out
 // and made again in their new place. A database that is emptied, and is no later move's To, is dropped.
+// No writer ever finds a table that has triggers without them: see [hiddenTable]. Events that are enabled are disabled
+// while their database has a name that mulligan set it aside under.
 //
 // Before anything is taken out, every definition is written into a table, [journalTable], in the first
 // move's From; the RENAME TABLE takes it along, so where it lies tells how far a killed Rename came.
@@ -41,11 +43,15 @@ func (s *Server) Rename(ctx context.Context, moves ...engine.Move) error {
 	return nil
 }
 
-func (s *Server) rename(ctx context.Context, moves []engine.Move) error {
+func (s *Server) rename(ctx context.Context, moves []engine.Move) (err error) {
 	r := &renaming{server: s, moves: moves}
-	if err := r.plan(ctx); err != nil {
+	if err := r.plan(); err != nil {
 		return err
 	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.end()) }()
 	moved, err := r.resume(ctx)
 	if err != nil {
 		return err
@@ -57,7 +63,13 @@ func (s *Server) rename(ctx context.Context, moves []engine.Move) error {
 		if err := r.capture(ctx); err != nil {
 			return errors.Join(err, r.giveUp(ctx))
 		}
-		if err := r.moveTables(ctx); err != nil {
+		for _, name := range r.origins() {
+			err = errors.Join(err, s.fences.LetGo(name)) // as late as can be: what follows needs the tables to itself
+		}
+		if err == nil {
+			err = r.moveTables(ctx)
+		}
+		if err != nil {
 			return errors.Join(err, r.giveUp(ctx))
 		}
 	}
@@ -68,8 +80,11 @@ func (s *Server) rename(ctx context.Context, moves []engine.Move) error {
 type renaming struct {
 	server *Server
 	moves  []engine.Move
+	conn   *sql.Conn         // what changes anything goes through it: see begin
 	place  map[string]string // where what lies in a database now will lie in the end
 	codes  []placed
+	hidden []hiddenTable // the tables that have triggers
+	paused []pausedEvent
 }
 
 // placed is an object that is made again, with the database that it comes from and goes to.
@@ -79,7 +94,7 @@ type placed struct {
 }
 
 // plan finds for each database that is there now where its content ends up.
-func (r *renaming) plan(context.Context) error {
+func (r *renaming) plan() error {
 	r.place = map[string]string{}
 	holder := map[string]string{} // name → the database whose content it holds at this point
 	for _, m := range r.moves {
@@ -112,7 +127,7 @@ func (r *renaming) origins() []string {
 
 // check refuses what cannot be done, before anything is changed.
 func (r *renaming) check(ctx context.Context) error {
-	if err := r.checkUnfinished(ctx); err != nil {
+	if err := r.server.checkUnfinished(ctx, r.moves); err != nil {
 		return err
 	}
 	exists := map[string]bool{}
@@ -136,12 +151,16 @@ func (r *renaming) check(ctx context.Context) error {
 		exists[m.From], exists[m.To] = false, true
 	}
 	for _, name := range r.origins() {
-		sessions, err := r.server.await(ctx, name, 2*time.Second)
-		if err == nil && len(sessions) > 0 {
+		var sessions []string
+		var err error
+		if !r.server.wasEvicted(name) {
+			sessions, err = r.server.await(ctx, name, 2*time.Second)
+		}
+		if len(sessions) > 0 {
 			err = fmt.Errorf("%w: %d sessions use %s", engine.ErrInUse, len(sessions), name)
 		}
 		if err == nil {
-			err = r.checkReferences(ctx, name)
+			err = r.server.checkReferences(ctx, name, r.moves)
 		}
 		if err != nil {
 			return err
@@ -150,31 +169,9 @@ func (r *renaming) check(ctx context.Context) error {
 	return nil
 }
 
-// checkReferences refuses foreign keys that come in from a database that stays, and defaults that name the database.
-func (r *renaming) checkReferences(ctx context.Context, name string) error {
-	keys, err := foreignKeys(ctx, r.server.admin, name)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		if _, moves := r.place[k.childDatabase]; !moves && k.parentDatabase == name {
-			return fmt.Errorf("foreign key %s of table %s.%s, which stays, points to table %s.%s", k.name, k.childDatabase, k.child, k.parentDatabase, k.parent)
-		}
-	}
-	if r.server.traits.Family != engine.MariaDB {
-		return nil
-	}
-	columns, err := texts(ctx, r.server.admin, `SELECT CONCAT(TABLE_NAME, '.', COLUMN_NAME) FROM information_schema.COLUMNS
-		WHERE TABLE_SCHEMA = ? AND INSTR(COLUMN_DEFAULT, ?) > 0`, name, ident(name)+".")
-	if err == nil && len(columns) > 0 {
-		err = fmt.Errorf("%w: columns %s of %s have a default that draws from a sequence of the database by its name",
-			errors.ErrUnsupported, strings.Join(columns, ", "), name)
-	}
-	return err
-}
-
 // capture reads every code object of the databases and writes the journal.
 func (r *renaming) capture(ctx context.Context) error {
+	r.codes = nil
 	for _, name := range r.origins() {
 		list, err := listCodes(ctx, r.server.admin, name)
 		if err == nil {
@@ -187,35 +184,45 @@ func (r *renaming) capture(ctx context.Context) error {
 			r.codes = append(r.codes, placed{code: c, from: name, to: r.place[name]})
 		}
 	}
+	r.planHiding()
+	if err := r.planEvents(ctx); err != nil {
+		return err
+	}
 	return r.writeJournal(ctx)
 }
 
-// moveTables makes the new databases, takes the triggers off (a table with triggers cannot go to
-// another database) and renames the tables.
+// moveTables makes the new databases, hides the tables with triggers, takes those off and renames all tables.
 func (r *renaming) moveTables(ctx context.Context) error {
 	for _, name := range r.origins() {
 		if err := r.prepareTarget(ctx, name); err != nil {
 			return err
 		}
 	}
+	if err := r.hide(ctx); err != nil {
+		return fmt.Errorf("hide the tables that have triggers: %w", err)
+	}
+	if err := r.dropTriggers(ctx); err != nil {
+		return err
+	}
 	steps, err := r.tableSteps(ctx)
-	if err != nil {
-		return err
-	}
-	conn, err := r.server.admin.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	for _, c := range r.codes {
-		if c.kind == "trigger" && err == nil {
-			_, err = conn.ExecContext(ctx, "DROP TRIGGER IF EXISTS "+ident(c.from)+"."+ident(c.name))
-		}
-	}
 	if err == nil {
-		_, err = conn.ExecContext(ctx, "RENAME TABLE "+strings.Join(steps, ", "))
+		err = r.renameTables(ctx, steps)
 	}
-	if err = errors.Join(err, conn.Close()); err != nil {
-		return fmt.Errorf("move the tables: %w", inUse(err))
+	if err != nil {
+		return fmt.Errorf("move the tables: %w", err)
+	}
+	return nil
+}
+
+// dropTriggers takes the triggers off the hidden tables.
+func (r *renaming) dropTriggers(ctx context.Context) error {
+	for _, c := range r.codes {
+		if c.kind != "trigger" {
+			continue
+		}
+		if _, err := r.conn.ExecContext(ctx, "DROP TRIGGER IF EXISTS "+ident(c.from)+"."+ident(c.name)); err != nil {
+			return fmt.Errorf("take off trigger %s: %w", c.name, inUse(err))
+		}
 	}
 	return nil
 }
@@ -235,7 +242,7 @@ func (r *renaming) prepareTarget(ctx context.Context, origin string) error {
 		if _, occupied := r.place[at]; occupied {
 			continue
 		}
-		if err := r.server.Create(ctx, at, like); err != nil && !errors.Is(err, engine.ErrExist) {
+		if err := r.server.createOn(ctx, r.conn, at, like); err != nil && !errors.Is(err, engine.ErrExist) {
 			return err
 		}
 	}
@@ -264,21 +271,32 @@ func (r *renaming) tableSteps(ctx context.Context) ([]string, error) {
 	return steps, nil
 }
 
-// giveUp takes back what was done before the tables moved: triggers, databases, the journal.
+// giveUp takes back what was done before the tables moved: triggers, names, databases, the journal.
 func (r *renaming) giveUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
+	if err := r.again(ctx); err != nil {
+		return err
+	}
 	where, err := r.findJournal(ctx)
 	if err != nil || where != r.moves[0].From {
 		return err // the tables have moved, or nothing was begun
 	}
-	triggers := slices.DeleteFunc(slices.Clone(r.codes), func(c placed) bool { return c.kind != "trigger" })
-	for _, c := range triggers {
-		c.to = c.from
-		err = errors.Join(err, r.remake(ctx, c))
+	hidden, err := r.isHidden(ctx, false)
+	if err != nil {
+		return err
+	}
+	if hidden {
+		triggers := r.only(isTrigger)
+		for i := range triggers {
+			triggers[i].to = triggers[i].from
+		}
+		if err = r.remakeAll(ctx, triggers); err == nil {
+			err = r.show(ctx, false)
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("put back the triggers (call again to go on): %w", err)
+		return fmt.Errorf("put back the tables that have triggers (call again to go on): %w", err)
 	}
 	for _, m := range r.moves {
 		if _, origin := r.place[m.To]; !origin {
@@ -300,20 +318,8 @@ func (r *renaming) makeAll(ctx context.Context) error {
 	if err := r.removeOld(ctx, where); err != nil {
 		return err
 	}
-	// A view may rest on another that is yet to come: go round while something succeeds.
-	for left := r.codes; len(left) > 0; {
-		var next []placed
-		var fault error
-		for _, c := range left {
-			if err := r.remake(ctx, c); err != nil {
-				fault = err
-				next = append(next, c)
-			}
-		}
-		if len(next) == len(left) {
-			return fmt.Errorf("the tables have moved, and calling again goes on: %w", fault)
-		}
-		left = next
+	if err := r.makeCodes(ctx); err != nil {
+		return fmt.Errorf("the tables have moved, and calling again goes on: %w", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.place)) {
 		if !r.isPlace(name) && name != where {
@@ -332,6 +338,56 @@ func (r *renaming) makeAll(ctx context.Context) error {
 	return r.dropJournal(ctx, where)
 }
 
+// makeCodes makes everything again in its new place. What triggers call is there before they are, they are there
+// before their tables have their names, and what reads or changes tables by itself comes last.
+func (r *renaming) makeCodes(ctx context.Context) error {
+	if err := r.remakeAll(ctx, r.only(func(c placed) bool { return !isTrigger(c) && c.kind != "view" && c.kind != "event" })); err != nil {
+		return err
+	}
+	hidden, err := r.isHidden(ctx, true)
+	if err == nil && hidden {
+		if err = r.remakeAll(ctx, r.only(isTrigger)); err == nil {
+			err = r.show(ctx, true)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("give the tables that have triggers their names: %w", err)
+	}
+	if err := r.remakeAll(ctx, r.only(func(c placed) bool { return c.kind == "view" })); err != nil {
+		return err
+	}
+	if err := r.keepPaused(ctx); err != nil {
+		return err
+	}
+	return r.remakeAll(ctx, r.only(func(c placed) bool { return c.kind == "event" }))
+}
+
+func isTrigger(c placed) bool { return c.kind == "trigger" }
+
+// only lists the objects of some kinds.
+func (r *renaming) only(wanted func(placed) bool) []placed {
+	return slices.DeleteFunc(slices.Clone(r.codes), func(c placed) bool { return !wanted(c) })
+}
+
+// remakeAll makes objects again. One may rest on another that is yet to come: it goes round while something succeeds.
+func (r *renaming) remakeAll(ctx context.Context, left []placed) error {
+	for len(left) > 0 {
+		var next []placed
+		var fault error
+		for _, c := range left {
+			if err := r.remake(ctx, c); err != nil {
+				fault = err
+				next = append(next, c)
+			}
+		}
+		if len(next) == len(left) {
+			return fault
+		}
+		left = next
+	}
+	return nil
+}
+
 // isPlace tells whether some content ends up in the database.
 func (r *renaming) isPlace(name string) bool {
 	return slices.Contains(slices.Collect(maps.Values(r.place)), name)
@@ -344,17 +400,14 @@ func (r *renaming) removeOld(ctx context.Context, where string) error {
 	if err != nil || removed {
 		return err
 	}
-	conn, err := r.server.admin.Conn(ctx)
-	if err != nil {
-		return err
-	}
 	for _, c := range r.codes {
-		if err == nil && c.kind != "trigger" {
-			_, err = conn.ExecContext(ctx, "DROP "+strings.ToUpper(c.kind)+" IF EXISTS "+ident(c.from)+"."+ident(c.name))
+		if c.kind == "trigger" {
+			continue
 		}
-	}
-	if err = errors.Join(err, conn.Close()); err != nil {
-		return fmt.Errorf("take out the old views and routines: %w", inUse(err))
+		_, err := r.conn.ExecContext(ctx, "DROP "+strings.ToUpper(c.kind)+" IF EXISTS "+ident(c.from)+"."+ident(c.name))
+		if err != nil {
+			return fmt.Errorf("take out the old %s %s: %w", c.kind, c.name, inUse(err))
+		}
 	}
 	if err := r.alterTargets(ctx, where); err != nil {
 		return err
@@ -364,11 +417,13 @@ func (r *renaming) removeOld(ctx context.Context, where string) error {
 
 // remake makes an object in its new place, in place of one that an earlier try left there.
 func (r *renaming) remake(ctx context.Context, c placed) error {
-	conn, err := r.server.admin.Conn(ctx)
-	if err != nil {
-		return err
+	err := remakeOn(ctx, r.conn, c)
+	for _, statement := range []string{"USE information_schema", setStatement(ownSettings(r.server.traits.Family))} {
+		if _, fault := r.conn.ExecContext(ctx, statement); fault != nil {
+			return errors.Join(err, fmt.Errorf("end the settings of %s %s: %w", c.kind, c.name, fault))
+		}
 	}
-	return errors.Join(remakeOn(ctx, conn, c), discard(conn))
+	return err
 }
 
 func remakeOn(ctx context.Context, conn *sql.Conn, c placed) error {
@@ -391,7 +446,7 @@ func (r *renaming) dropEmpty(ctx context.Context, name string) error {
 		err = fmt.Errorf("it still holds %d objects", n)
 	}
 	if err == nil {
-		_, err = r.server.admin.ExecContext(ctx, "DROP DATABASE IF EXISTS "+ident(name))
+		_, err = r.conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+ident(name))
 	}
 	if err != nil {
 		return fmt.Errorf("drop the emptied database %s: %w", name, inUse(err))

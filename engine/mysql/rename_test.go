@@ -22,6 +22,7 @@ func furnished(mark string) []string {
 		"CREATE TABLE child (id int PRIMARY KEY, parent_id int, CONSTRAINT fk FOREIGN KEY (parent_id) REFERENCES parent (id))",
 		"CREATE TABLE `odd ``name.x` (id int PRIMARY KEY)",
 		"CREATE TABLE log (at varchar(100))",
+		"CREATE TABLE `größe` (id int PRIMARY KEY, CHECK (id > 0))",
 		"INSERT INTO parent VALUES (1, '" + mark + "'), (7, 'größe')",
 		"INSERT INTO child VALUES (1, 1)",
 		"CREATE FUNCTION twice(n int) RETURNS int DETERMINISTIC RETURN n * 2",
@@ -30,6 +31,10 @@ func furnished(mark string) []string {
 		"CREATE PROCEDURE fill(IN n int) BEGIN DECLARE s varchar(20) DEFAULT 'it''s \\\\ ä'; INSERT INTO log VALUES (CONCAT(s, n)); END",
 		"CREATE TRIGGER first_one BEFORE INSERT ON child FOR EACH ROW SET NEW.id = NEW.id + 1",
 		"CREATE TRIGGER a_second BEFORE INSERT ON child FOR EACH ROW SET NEW.id = NEW.id * 2",
+		"CREATE TRIGGER z_third BEFORE INSERT ON child FOR EACH ROW PRECEDES a_second SET NEW.id = NEW.id + 0",
+		"SET NAMES latin1",
+		"CREATE TRIGGER umlaut AFTER INSERT ON `gr\xf6\xdfe` FOR EACH ROW INSERT INTO log VALUES ('\xe4')",
+		"SET NAMES utf8mb4",
 		"SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'",
 		`CREATE TRIGGER "Quo.ted" AFTER INSERT ON /* ON x */ child FOR EACH ROW INSERT INTO log VALUES ('got ' || NEW.id)`,
 		"SET sql_mode = DEFAULT",
@@ -40,13 +45,13 @@ func furnished(mark string) []string {
 // behaves checks that the code of a furnished database works where it is now.
 func behaves(t *testing.T, server *testdb.Server, name, mark string) {
 	t.Helper()
-	server.Exec(t, name, "INSERT INTO child VALUES (4, 7)", "CALL fill(3)")
+	server.Exec(t, name, "INSERT INTO child VALUES (4, 7)", "CALL fill(3)", "INSERT INTO `größe` VALUES (1)", "DELETE FROM `größe`")
 	for query, want := range map[string]string{
 		"SELECT GROUP_CONCAT(name ORDER BY id) FROM b_view": mark + ",größe",
 		"SELECT MAX(t) FROM b_view":                         "14",
 		"SELECT said FROM a_view LIMIT 1":                   "b_view.`x`",
 		"SELECT MAX(id) FROM child":                         "10", // (4 + 1) * 2: the triggers fire in their order
-		"SELECT GROUP_CONCAT(at ORDER BY at) FROM log":      `got 10,it's \ ä3`,
+		"SELECT GROUP_CONCAT(at ORDER BY HEX(at)) FROM log": `got 10,it's \ ä3,ä`,
 	} {
 		if got := server.Query(t, name, query); got[0][0] != want {
 			t.Errorf("%s: %s gave %q, want %q", name, query, got[0][0], want)
@@ -209,6 +214,7 @@ func TestRenameRefused(t *testing.T) {
 	each(t, func(t *testing.T, server *testdb.Server) {
 		s, live, fresh, aside := pair(t, server)
 		_, _, other := database(t, server, fmt.Sprintf("CREATE TABLE outside (id int PRIMARY KEY, p int, CONSTRAINT from_outside FOREIGN KEY (p) REFERENCES `%s`.parent (id))", live))
+		server.Exec(t, live, watched()...)
 		old := objectsOf(t, s, live)
 		err := s.(engine.Renamer).Rename(deadline(t), engine.Move{From: live, To: aside})
 		if err == nil || !strings.Contains(err.Error(), "from_outside") {
@@ -225,10 +231,13 @@ func TestRenameRefused(t *testing.T) {
 		if _, err := tx.Exec("SELECT * FROM `" + live + "`.parent"); err != nil {
 			t.Fatal(err)
 		}
+		stop := hammer(t, server, live, aside)
 		err = s.(engine.Renamer).Rename(deadline(t), engine.Move{From: live, To: aside})
+		stop()
 		if !errors.Is(err, engine.ErrInUse) {
 			t.Errorf("rename of a table that is locked: %v, want ErrInUse", err)
 		}
+		noted(t, server, live)
 		if err := tx.Rollback(); err != nil {
 			t.Fatal(err)
 		}

@@ -12,12 +12,14 @@ import (
 )
 
 // journalTable holds what a Rename took out, while it runs. Its rows: one with the moves and the properties of
-// each database, one for each code object, and at last one that says that the old objects are gone.
+// each database, one for each hidden table and each code object, and at last one that says that the old objects are gone.
 const journalTable = "__mulligan_ddl"
 
 // Kinds of rows in the journal that are no code objects.
 const (
 	stateMoves   = "=moves"
+	stateHidden  = "=hidden" // one for each hidden table: its alias is the row's name, its name the body
+	statePaused  = "=paused" // one for each event that is disabled in its new place, and was not
 	stateRemoved = "=removed"
 )
 
@@ -43,23 +45,33 @@ func (r *renaming) writeJournal(ctx context.Context) error {
 		return err
 	}
 	journal := ident(r.moves[0].From) + "." + ident(journalTable)
-	_, err = r.server.admin.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+journal+` (seq int NOT NULL AUTO_INCREMENT PRIMARY KEY,
+	_, err = r.conn.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+journal+` (seq int NOT NULL AUTO_INCREMENT PRIMARY KEY,
 		kind varchar(20) NOT NULL, name varchar(64) NOT NULL, origin varchar(64) NOT NULL, place varchar(64) NOT NULL,
 		settings blob NOT NULL, body longblob NOT NULL) ENGINE=InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`)
 	if err != nil {
 		return fmt.Errorf("make the journal: %w", err)
 	}
-	tx, err := r.server.admin.BeginTx(ctx, nil)
+	tx, err := r.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	insert := "INSERT INTO " + journal + " (kind, name, origin, place, settings, body) VALUES (?, ?, ?, ?, ?, ?)"
 	_, err = tx.ExecContext(ctx, insert, stateMoves, "", "", "", "", text)
+	for _, h := range r.hidden {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, insert, stateHidden, h.alias, h.from, h.to, "", h.name)
+		}
+	}
+	for _, e := range r.paused {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, insert, statePaused, e.name, e.from, e.to, "", "")
+		}
+	}
 	for i, c := range r.codes {
 		if c.kind == "view" {
 			r.codes[i].text = requalify(c.text, c.from, c.to)
 		}
-		settings, fault := json.Marshal([]string{c.sqlMode, c.client, c.collation, c.zone})
+		settings, fault := json.Marshal([]string{c.sqlMode, c.client, c.collation, c.zone, c.created})
 		if err = errors.Join(err, fault); err == nil {
 			_, err = tx.ExecContext(ctx, insert, c.kind, c.name, c.from, c.to, settings, []byte(r.codes[i].text))
 		}
@@ -105,13 +117,13 @@ func (r *renaming) resume(ctx context.Context) (moved bool, err error) {
 
 // checkUnfinished refuses to begin where another Rename of one of the databases was killed: its
 // journal can lie in any database.
-func (r *renaming) checkUnfinished(ctx context.Context) error {
-	holders, err := texts(ctx, r.server.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
+func (s *Server) checkUnfinished(ctx context.Context, moves []engine.Move) error {
+	holders, err := texts(ctx, s.admin, "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = ?", journalTable)
 	if err != nil {
 		return fmt.Errorf("look for unfinished renames: %w", err)
 	}
 	for _, holder := range holders {
-		head, err := r.readHead(ctx, holder)
+		head, err := s.readHead(ctx, holder)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue // it had not begun
 		}
@@ -122,20 +134,23 @@ func (r *renaming) checkUnfinished(ctx context.Context) error {
 			return err
 		}
 		for _, theirs := range head.Moves {
-			for _, ours := range r.moves {
-				if slices.ContainsFunc([]string{ours.From, ours.To}, func(name string) bool { return name == theirs.From || name == theirs.To }) {
-					return fmt.Errorf("an earlier rename, %v, is unfinished: it must be ended first, by the same moves", head.Moves)
-				}
+			if touched(moves, theirs.From) || touched(moves, theirs.To) {
+				return fmt.Errorf("an earlier rename, %v, is unfinished: it must be ended first, by the same moves", head.Moves)
 			}
 		}
 	}
 	return nil
 }
 
+// touched tells whether one of the moves is from or to a database.
+func touched(moves []engine.Move, name string) bool {
+	return slices.ContainsFunc(moves, func(m engine.Move) bool { return m.From == name || m.To == name })
+}
+
 // readHead reads the first row of the journal in a database.
-func (r *renaming) readHead(ctx context.Context, where string) (*renameHead, error) {
+func (s *Server) readHead(ctx context.Context, where string) (*renameHead, error) {
 	var text []byte
-	err := r.server.admin.QueryRowContext(ctx, "SELECT body FROM "+ident(where)+"."+ident(journalTable)+" WHERE kind = ?", stateMoves).Scan(&text)
+	err := s.admin.QueryRowContext(ctx, "SELECT body FROM "+ident(where)+"."+ident(journalTable)+" WHERE kind = ?", stateMoves).Scan(&text)
 	head := &renameHead{}
 	if err == nil {
 		err = json.Unmarshal(text, head)
@@ -153,7 +168,7 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 	if err != nil {
 		return false, err
 	}
-	r.codes = nil
+	r.codes, r.hidden, r.paused = nil, nil, nil
 	err = eachRow(rows, func() error {
 		var c placed
 		var settings, body []byte
@@ -171,14 +186,21 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 			}
 			return nil
 		}
-		if c.kind == stateRemoved {
+		switch c.kind {
+		case stateHidden:
+			r.hidden = append(r.hidden, hiddenTable{from: c.from, to: c.to, name: string(body), alias: c.name})
+			return nil
+		case statePaused:
+			r.paused = append(r.paused, pausedEvent{c.from, c.to, c.name})
+			return nil
+		case stateRemoved:
 			return nil
 		}
-		var list [4]string
+		var list [5]string
 		if err := json.Unmarshal(settings, &list); err != nil {
 			return err
 		}
-		c.sqlMode, c.client, c.collation, c.zone = list[0], list[1], list[2], list[3]
+		c.sqlMode, c.client, c.collation, c.zone, c.created = list[0], list[1], list[2], list[3], list[4]
 		c.text = string(body)
 		r.codes = append(r.codes, c)
 		return nil
@@ -188,7 +210,7 @@ func (r *renaming) readJournal(ctx context.Context, where string) (begun bool, e
 
 // alterTargets gives each database the properties of what it holds now.
 func (r *renaming) alterTargets(ctx context.Context, where string) error {
-	head, err := r.readHead(ctx, where)
+	head, err := r.server.readHead(ctx, where)
 	if err != nil {
 		return err
 	}
@@ -198,7 +220,7 @@ func (r *renaming) alterTargets(ctx context.Context, where string) error {
 		}
 		options, err := r.server.databaseOptions(head.Infos[origin])
 		if err == nil {
-			_, err = r.server.admin.ExecContext(ctx, "ALTER DATABASE "+ident(place)+options)
+			_, err = r.conn.ExecContext(ctx, "ALTER DATABASE "+ident(place)+options)
 		}
 		if err != nil {
 			return fmt.Errorf("set the properties of database %s: %w", place, err)
@@ -216,7 +238,7 @@ func (r *renaming) journalSays(ctx context.Context, where, state string) (said b
 }
 
 func (r *renaming) journalAdd(ctx context.Context, where, state string) error {
-	_, err := r.server.admin.ExecContext(ctx, "INSERT INTO "+ident(where)+"."+ident(journalTable)+
+	_, err := r.conn.ExecContext(ctx, "INSERT INTO "+ident(where)+"."+ident(journalTable)+
 		" (kind, name, origin, place, settings, body) VALUES (?, '', '', '', '', '')", state)
 	if err != nil {
 		return fmt.Errorf("write the journal: %w", err)
@@ -225,7 +247,7 @@ func (r *renaming) journalAdd(ctx context.Context, where, state string) error {
 }
 
 func (r *renaming) dropJournal(ctx context.Context, where string) error {
-	if _, err := r.server.admin.ExecContext(ctx, "DROP TABLE IF EXISTS "+ident(where)+"."+ident(journalTable)); err != nil {
+	if _, err := r.conn.ExecContext(ctx, "DROP TABLE IF EXISTS "+ident(where)+"."+ident(journalTable)); err != nil {
 		return fmt.Errorf("drop the journal: %w", err)
 	}
 	return nil

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"mulligan/engine"
@@ -43,6 +44,10 @@ type Server struct {
 	url    engine.URL
 	traits engine.Traits
 	admin  *sql.DB // connections without a database
+	fences engine.Fences[*fence]
+
+	mu      sync.Mutex           // guards evicted
+	evicted map[string]time.Time // when Evict last emptied a database
 }
 
 var (
@@ -62,7 +67,7 @@ var (
 // of host name, port, data folder and server_id, which changes when one of them does.
 // Errors: ErrNoServer, ErrDenied.
 func Connect(ctx context.Context, url engine.URL) (engine.Server, error) {
-	s := &Server{url: url}
+	s := &Server{url: url, evicted: map[string]time.Time{}}
 	var err error
 	if s.admin, err = s.pool("", nil); err != nil {
 		return nil, err
@@ -221,9 +226,13 @@ func (s *Server) grants(ctx context.Context, name string) ([]string, error) {
 // Create makes an empty database with like's character set, collation and (on MySQL) encryption.
 // Grants belong to a name and stay with it: none are made. Errors: ErrExist, ErrDenied.
 func (s *Server) Create(ctx context.Context, name string, like *engine.Info) error {
+	return s.createOn(ctx, s.admin, name, like)
+}
+
+func (s *Server) createOn(ctx context.Context, q querier, name string, like *engine.Info) error {
 	options, err := s.databaseOptions(like)
 	if err == nil {
-		_, err = s.admin.ExecContext(ctx, "CREATE DATABASE "+ident(name)+options)
+		_, err = q.ExecContext(ctx, "CREATE DATABASE "+ident(name)+options)
 	}
 	if err != nil {
 		return fmt.Errorf("create database %s: %w", name, mapped(err))

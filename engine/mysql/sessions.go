@@ -2,13 +2,9 @@ package mysql
 
 import (
 	"context"
-	"crypto/sha256"
-	"database/sql"
-	"encoding/hex"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"mulligan/engine"
@@ -55,9 +51,17 @@ func (s *Server) await(ctx context.Context, name string, limit time.Duration) ([
 	}
 }
 
+// settlePatience is how long a session that was closed a moment ago may take to be gone.
+const settlePatience = time.Second
+
 // Evict ends all sessions of the database that the caller may see and end, and waits until they are gone.
+// Those that are ending by themselves, such as those of a pool that was just closed, are left to it: a KILL that comes
+// while a session ends can reach what the server puts in its place.
+//
+// Clients with a pool come back at once, and may never leave a gap. They can be nowhere in the midst of a statement when tables are
+// renamed: a Rename within the next ten seconds suffers them.
 func (s *Server) Evict(ctx context.Context, name string) error {
-	ids, err := s.sessions(ctx, name)
+	ids, err := s.await(ctx, name, settlePatience)
 	for _, id := range ids {
 		if err != nil {
 			break
@@ -70,52 +74,44 @@ func (s *Server) Evict(ctx context.Context, name string) error {
 		}
 	}
 	if err == nil {
-		ids, err = s.await(ctx, name, 10*time.Second)
-	}
-	if err == nil && len(ids) > 0 {
-		err = fmt.Errorf("%w: %d sessions have not ended", engine.ErrInUse, len(ids))
+		err = s.awaitThose(ctx, name, ids)
 	}
 	if err != nil {
 		return fmt.Errorf("end the sessions of database %s: %w", name, mapped(err))
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evicted[name] = time.Now()
 	return nil
 }
 
-// Lock takes a lock of the whole server (GET_LOCK) that is named after the database, on a connection
-// of its own. unlock says so where that connection, and with it the lock, was lost meanwhile.
-// Errors: ErrLocked.
-func (s *Server) Lock(ctx context.Context, name string) (unlock func() error, err error) {
-	conn, err := s.admin.Conn(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("lock database %s: %w", name, mapped(err))
+// awaitThose waits until none of the sessions is left; numbers of sessions are not given out again.
+func (s *Server) awaitThose(ctx context.Context, name string, those []string) error {
+	for until := time.Now().Add(10 * time.Second); ; {
+		now, err := s.sessions(ctx, name)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(now, func(id string) bool { return !slices.Contains(those, id) })
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%w: %d sessions have not ended", engine.ErrInUse, len(left))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
-	sum := sha256.Sum256([]byte(name))
-	key := "mulligan:" + hex.EncodeToString(sum[:20]) // at most 64 characters on MySQL
-	var got sql.NullInt64
-	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(?, 0)", key).Scan(&got)
-	switch {
-	case err != nil:
-	case !got.Valid:
-		err = errors.New("the server gave no lock")
-	case got.Int64 == 0:
-		err = engine.ErrLocked
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock database %s: %w", name, mapped(err)), discard(conn))
-	}
-	return sync.OnceValue(func() error { return s.unlock(conn, key, name) }), nil
 }
 
-func (s *Server) unlock(conn *sql.Conn, key, name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	var released sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT RELEASE_LOCK(?)", key).Scan(&released)
-	if err == nil && released.Int64 != 1 {
-		err = errors.New("it was not held any more")
-	}
-	if err = errors.Join(err, discard(conn)); err != nil {
-		return fmt.Errorf("unlock database %s: %w", name, err)
-	}
-	return nil
+// evictHolds is how long after Evict clients that come back are suffered.
+const evictHolds = 10 * time.Second
+
+func (s *Server) wasEvicted(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.evicted[name]) < evictHolds
 }

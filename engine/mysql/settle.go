@@ -42,24 +42,32 @@ func (s *Server) Settle(ctx context.Context, names ...string) error {
 func isGone(err error) bool { return number(err) == 1146 || number(err) == 1049 }
 
 // settle ends the rename whose journal is in a database, if it is of one of the names.
-func (s *Server) settle(ctx context.Context, holder string, names []string) error {
+func (s *Server) settle(ctx context.Context, holder string, names []string) (err error) {
 	r := &renaming{server: s}
-	head, err := r.readHead(ctx, holder)
+	head, err := s.readHead(ctx, holder)
+	empty := errors.Is(err, sql.ErrNoRows)
 	switch {
-	case errors.Is(err, sql.ErrNoRows) && slices.Contains(names, holder):
-		return r.dropJournal(ctx, holder) // nothing had been begun
-	case errors.Is(err, sql.ErrNoRows):
+	case empty && slices.Contains(names, holder):
+		r.moves = []engine.Move{{From: holder, To: holder}} // for the lock: nothing had been begun
+	case empty:
 		return nil // another database's, which is being begun
 	case err != nil:
 		return err
+	default:
+		touches := func(m engine.Move) bool { return slices.Contains(names, m.From) || slices.Contains(names, m.To) }
+		if !slices.ContainsFunc(head.Moves, touches) {
+			return nil
+		}
+		if r.moves = head.Moves; r.plan() != nil {
+			return fmt.Errorf("its moves %v make no sense: %w", r.moves, r.plan())
+		}
 	}
-	touches := func(m engine.Move) bool { return slices.Contains(names, m.From) || slices.Contains(names, m.To) }
-	if !slices.ContainsFunc(head.Moves, touches) {
-		return nil
-	}
-	r.moves = head.Moves
-	if err := r.plan(ctx); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return err
+	}
+	defer func() { err = errors.Join(err, r.end()) }()
+	if empty {
+		return r.dropJournal(ctx, holder)
 	}
 	moved, err := r.resume(ctx)
 	if err != nil || !moved {

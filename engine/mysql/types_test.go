@@ -115,7 +115,7 @@ func TestLoadWithoutLocalInfile(t *testing.T) {
 				t.Errorf("rows (-before +after):\n%s", diff)
 			}
 			tb := tableOf(t, db, "t")
-			l, err := db.Loader(deadline(t), []*schema.Table{tb})
+			l, err := db.Loader(deadline(t), []*schema.Table{tb}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,6 @@
 //
 // # What Create leaves to others
 //
-// Extensions are listed in [engine.Info] but not created. Migrations make them, and not all say IF NOT EXISTS;
-// one that somebody once added by hand shows as a difference of schemas.
+// Extensions are not created. Migrations make them, and not all say IF NOT EXISTS; one that somebody once added by hand
+// is a keepsake ([engine.Keeper]), as owners, grants, comments and publications are.
 package postgres

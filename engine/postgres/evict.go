@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -52,22 +53,35 @@ func (s *server) wasEvicted(name string) bool {
 // alone runs a statement that needs a database without sessions. The statement locks the database first, which keeps
 // new sessions out, and then waits up to five seconds for the old ones (PostgreSQL's CountOtherDBBackends).
 func (s *server) alone(ctx context.Context, name string, do func() error) error {
-	if !s.wasEvicted(name) {
+	evicted := s.wasEvicted(name)
+	if !evicted {
 		if err := s.untilGone(ctx, name, count, settlePatience); err != nil {
 			return err
 		}
-		return do()
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var evicting sync.WaitGroup
-	evicting.Go(func() {
-		for s.untilGone(ctx, name, terminate, evictPatience) == nil && pause(ctx) == nil {
-		} // what it cannot end, the statement reports
-	})
+	beside, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	if evicted {
+		work.Go(func() {
+			for s.untilGone(beside, name, terminate, evictPatience) == nil && pause(beside) == nil {
+			} // what it cannot end, the statement reports
+		})
+	}
+	var lost error
+	if fences, done := s.fences.Of(name); len(fences) > 0 {
+		work.Go(func() {
+			if err := s.letGo(beside, name); beside.Err() == nil {
+				lost = err
+			}
+		})
+		done()
+	} else {
+		done()
+	}
 	err := do()
 	cancel()
-	evicting.Wait()
-	return err
+	work.Wait()
+	return errors.Join(err, lost)
 }
 
 // The aggregates over a database's sessions that untilGone knows.
@@ -76,8 +90,9 @@ const (
 	terminate = "pg_catalog.count(pg_catalog.pg_terminate_backend(pid))"
 )
 
-// othersOf chooses the sessions of database $1 but our own.
-const othersOf = `datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')`
+// othersOf chooses the sessions of database $1 but our own, and but fences: those are let go when all others are gone.
+const othersOf = `datname = $1 AND pid <> pg_catalog.pg_backend_pid() AND backend_type NOT IN ('autovacuum worker', 'parallel worker')
+	AND application_name IS DISTINCT FROM '` + fenceName + `'`
 
 // untilGone runs an aggregate over the database's sessions until it counts none.
 func (s *server) untilGone(ctx context.Context, name, aggregate string, patience time.Duration) error {

@@ -127,7 +127,7 @@ func contents(t testing.TB, db engine.DB, size int64) map[string][]string {
 func reload(t testing.TB, db engine.DB, rows map[string][]string, sequences []schema.Sequence) error {
 	t.Helper()
 	s := inspectDB(t, db)
-	l, err := db.Loader(limit(t), tablesOf(s))
+	l, err := db.Loader(limit(t), tablesOf(s), nil)
 	if err != nil {
 		return err
 	}

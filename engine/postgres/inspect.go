@@ -13,6 +13,9 @@ import (
 	"mulligan/schema"
 )
 
+//go:embed catalog.sql
+var catalogQuery string
+
 //go:embed inspect.sql
 var objectsQuery string
 
@@ -73,7 +76,7 @@ func inspect(ctx context.Context, c *pgx.Conn, withObjects bool) (*schema.Schema
 }
 
 func readObjects(ctx context.Context, c *pgx.Conn) ([]schema.Object, error) {
-	rows, err := c.Query(ctx, objectsQuery)
+	rows, err := c.Query(ctx, catalogQuery+objectsQuery)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +85,18 @@ func readObjects(ctx context.Context, c *pgx.Conn) ([]schema.Object, error) {
 		var parts []string
 		var suffix string
 		err := row.Scan(&o.Kind, &parts, &suffix, &o.Def)
-		for i, p := range parts {
-			parts[i] = schema.Name{Table: p}.String()
-		}
-		o.Name = strings.Join(parts, ".") + suffix
+		o.Name = objectName(parts, suffix)
 		return o, err
 	})
+}
+
+// objectName writes the parts of an object's name as people would, and what follows it.
+func objectName(parts []string, suffix string) string {
+	quoted := make([]string, len(parts))
+	for i, p := range parts {
+		quoted[i] = schema.Name{Table: p}.String()
+	}
+	return strings.Join(quoted, ".") + suffix
 }
 
 func readTables(ctx context.Context, c *pgx.Conn) ([]schema.Table, error) {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,17 +11,19 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/sync/errgroup"
-
 	"mulligan/engine"
 	"mulligan/schema"
 )
 
 // loader fills the tables that its plan made ready.
 type loader struct {
-	db     *database
-	tables []*schema.Table
-	plan   *plan
+	db      *database
+	tables  []*schema.Table
+	options *engine.LoadOptions
+	plan    *plan
+
+	ready sync.Mutex // guards off
+	off   bool       // everything of the plan is known to be off
 
 	mu   sync.Mutex  // guards idle and over
 	idle []*pgx.Conn // connections between two loads
@@ -31,23 +34,94 @@ var _ engine.Loader = (*loader)(nil)
 
 var errOver = errors.New("the loader is finished or closed")
 
-// Loader implements [engine.DB]: all that it does is one transaction. Sequences and identities keep their values.
-func (d *database) Loader(ctx context.Context, tables []*schema.Table) (engine.Loader, error) {
-	l := &loader{db: d, tables: tables}
-	err := l.with(ctx, func(c *pgx.Conn) (err error) {
-		err = quietly(ctx, c, func() (err error) {
-			l.plan, err = readPlan(ctx, c, tables)
-			return err
-		})
-		if err != nil {
+// Loader implements [engine.DB]: all that it does to the database is one transaction. Sequences and identities keep their values.
+func (d *database) Loader(ctx context.Context, tables []*schema.Table, o *engine.LoadOptions) (engine.Loader, error) {
+	l := &loader{db: d, tables: tables, options: o}
+	err := l.with(ctx, func(c *pgx.Conn) error {
+		if err := l.takeUp(ctx, c); err != nil {
 			return err
 		}
-		return together(ctx, c, l.plan.takeOff())
+		return l.makeReady(ctx, c)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the tables of database %s ready: %w", d.name, errors.Join(mapped(ctx, err), l.Close()))
 	}
 	return l, nil
+}
+
+// takeUp looks up what the plan of an interrupted load was, after its sessions have ended.
+func (l *loader) takeUp(ctx context.Context, c *pgx.Conn) error {
+	state := l.options.Interrupted()
+	if state == nil {
+		return nil
+	}
+	l.plan = &plan{}
+	if err := json.Unmarshal(state, l.plan); err != nil {
+		return fmt.Errorf("take up the interrupted load: %w", err)
+	}
+	return endLoads(ctx, c)
+}
+
+// makeReady takes off what the plan lists, and empties the tables. Where an interrupted load came further than that, it does nothing:
+// the plan's objects are off, or its Finish has put them back, which [loader.takeOff] and Finish look at.
+func (l *loader) makeReady(ctx context.Context, c *pgx.Conn) error {
+	if l.plan != nil && l.plan.Ready {
+		return nil
+	}
+	now, err := l.look(ctx, c, l.tables)
+	if err != nil {
+		return err
+	}
+	if l.plan == nil {
+		l.plan = now
+		if err := l.options.Save(l.plan); err != nil {
+			return err
+		}
+	}
+	if err := together(ctx, c, slices.Concat(l.plan.takeOff(), now.empty())); err != nil {
+		return err
+	}
+	l.plan.Ready, l.off = true, true
+	return l.options.Save(l.plan)
+}
+
+func (l *loader) look(ctx context.Context, c *pgx.Conn, tables []*schema.Table) (p *plan, err error) {
+	err = quietly(ctx, c, func() (err error) {
+		p, err = readPlan(ctx, c, tables)
+		return err
+	})
+	return p, err
+}
+
+// takeOff makes sure that everything is off before rows come or go. Where all rows are in, it is not called: a Finish that was
+// interrupted has then built indexes that need not be built again.
+func (l *loader) takeOff(ctx context.Context) error {
+	l.ready.Lock()
+	defer l.ready.Unlock()
+	if l.off {
+		return nil
+	}
+	err := l.with(ctx, func(c *pgx.Conn) error { return together(ctx, c, l.plan.takeOff()) })
+	l.off = err == nil
+	return err
+}
+
+// Empty implements [engine.Loader].
+func (l *loader) Empty(ctx context.Context, t *schema.Table) error {
+	err := l.takeOff(ctx)
+	if err == nil {
+		err = l.with(ctx, func(c *pgx.Conn) error {
+			now, err := l.look(ctx, c, []*schema.Table{t})
+			if err != nil {
+				return err
+			}
+			return together(ctx, c, now.empty())
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("empty table %s: %w", t.Name, mapped(ctx, err))
+	}
+	return nil
 }
 
 // together runs statements in one transaction, in one message.
@@ -81,7 +155,14 @@ func (l *loader) take(ctx context.Context) (*pgx.Conn, error) {
 		return c, nil
 	}
 	l.mu.Unlock()
-	return l.db.server.dial(ctx, l.db.name)
+	c, err := l.db.server.dial(ctx, l.db.name)
+	if err != nil {
+		return nil, err
+	}
+	if err := markLoad(ctx, c); err != nil {
+		return nil, errors.Join(err, hangUp(ctx, c))
+	}
+	return c, nil
 }
 
 func (l *loader) give(ctx context.Context, c *pgx.Conn) error {
@@ -123,6 +204,9 @@ func (l *loader) Load(ctx context.Context, t *schema.Table, columns []string, ro
 	if len(columns) > 0 { // a table without stored columns has rows too, and no list can name its columns
 		query += " (" + engine.Postgres.Idents(columns) + ")"
 	}
+	if err := l.takeOff(ctx); err != nil {
+		return 0, fmt.Errorf("load table %s: %w", t.Name, mapped(ctx, err))
+	}
 	from := &source{ctx: ctx, r: rows}
 	err = l.with(ctx, func(c *pgx.Conn) error {
 		tag, err := c.PgConn().CopyFrom(ctx, from, query+" FROM STDIN")
@@ -138,113 +222,6 @@ func (l *loader) Load(ctx context.Context, t *schema.Table, columns []string, ro
 		err = mapped(ctx, err)
 	}
 	return 0, fmt.Errorf("load table %s: %w", t.Name, err)
-}
-
-// builders is how many indexes are built at once; the server may use parallel workers for each.
-const builders = 2
-
-// Finish implements [engine.Loader]: indexes first, then statistics, which the check of the foreign keys needs, then,
-// as one transaction, foreign keys, triggers and sequences.
-func (l *loader) Finish(ctx context.Context, sequences []schema.Sequence) error {
-	if err := l.finish(ctx, sequences); err != nil {
-		return fmt.Errorf("finish the load of database %s: %w", l.db.name, mapped(ctx, err))
-	}
-	return l.Close()
-}
-
-func (l *loader) finish(ctx context.Context, sequences []schema.Sequence) error {
-	if err := l.buildIndexes(ctx); err != nil {
-		return err
-	}
-	return l.with(ctx, func(c *pgx.Conn) error {
-		for part := range slices.Chunk(l.tables, 100) {
-			names := make([]string, len(part))
-			for i, t := range part {
-				names[i] = table(t.Name)
-			}
-			if err := together(ctx, c, []string{"ANALYZE " + strings.Join(names, ", ")}); err != nil {
-				return fmt.Errorf("gather statistics: %w", err)
-			}
-		}
-		return l.putBack(ctx, c, sequences)
-	})
-}
-
-func (l *loader) buildIndexes(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(builders)
-	for part := range slices.Chunk(l.plan.indexes, max(1, len(l.plan.indexes)/(8*builders))) {
-		group.Go(func() error {
-			return l.with(ctx, func(c *pgx.Conn) error { return build(ctx, c, part) })
-		})
-	}
-	return group.Wait()
-}
-
-// build makes indexes, each in a transaction of its own.
-func build(ctx context.Context, c *pgx.Conn, list []index) error {
-	err := together(ctx, c, []string{`SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)
-		WHERE (SELECT setting::bigint FROM pg_catalog.pg_settings WHERE name = 'maintenance_work_mem') < 262144`})
-	if err != nil {
-		return err
-	}
-	for _, x := range list {
-		if err := together(ctx, c, x.create()); err != nil {
-			return fmt.Errorf("build index %s: %w", x.name, mapped(ctx, err))
-		}
-	}
-	return nil
-}
-
-func (l *loader) putBack(ctx context.Context, c *pgx.Conn, sequences []schema.Sequence) error {
-	tx, err := c.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	err = l.putBackIn(ctx, c, sequences)
-	if err == nil {
-		return tx.Commit(ctx)
-	}
-	err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
-	if isState(err, "23503") {
-		err = errors.Join(err, l.countOrphans(ctx, c))
-	}
-	return err
-}
-
-func (l *loader) putBackIn(ctx context.Context, c *pgx.Conn, sequences []schema.Sequence) error {
-	for _, k := range l.plan.keys {
-		if err := together(ctx, c, k.add()); err != nil {
-			return fmt.Errorf("foreign key %s of table %s: %w", k.name, k.table, mapped(ctx, err))
-		}
-	}
-	if err := together(ctx, c, l.plan.wake()); err != nil {
-		return fmt.Errorf("enable triggers: %w", err)
-	}
-	for _, s := range sequences {
-		_, err := c.Exec(ctx, "SELECT pg_catalog.setval($1::text::pg_catalog.regclass, $2, $3)", table(s.Name), s.Value, s.Called)
-		if err != nil {
-			return fmt.Errorf("set sequence %s to %d: %w", s.Name, s.Value, mapped(ctx, err))
-		}
-	}
-	return nil
-}
-
-// countOrphans names every foreign key that has rows without a parent, with their number.
-func (l *loader) countOrphans(ctx context.Context, c *pgx.Conn) error {
-	var errs []error
-	for _, k := range l.plan.keys {
-		if k.orphans == "" {
-			continue
-		}
-		var n int64
-		if err := c.QueryRow(ctx, k.orphans).Scan(&n); err != nil {
-			errs = append(errs, fmt.Errorf("count the orphans of foreign key %s: %w", k.name, mapped(ctx, err)))
-		} else if n > 0 {
-			errs = append(errs, fmt.Errorf("foreign key %s: %d rows of table %s have no parent", k.name, n, k.table))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Close implements [engine.Loader].

@@ -15,29 +15,49 @@ import (
 //go:embed plan.sql
 var planQuery string
 
-// plan is what a load takes off and puts back. Names in it are quoted and qualified.
+// plan is what a load takes off and puts back. Names in it are quoted and qualified. Its JSON is the state of a load that
+// can be taken up again.
 type plan struct {
-	keys     []foreignKey
-	triggers []trigger
-	forced   []string // tables whose row security binds their owner too
-	indexes  []index
-	truncate []string // tables with rows of their own
-	remove   []string // the same, where the user may not TRUNCATE
+	Ready    bool         `json:"ready"` // it was all taken off and the tables were emptied: rows may have come since
+	Keys     []foreignKey `json:"keys,omitempty"`
+	Triggers []trigger    `json:"triggers,omitempty"`
+	Forced   []text       `json:"forced,omitempty"` // tables whose row security binds their owner too
+	Indexes  []index      `json:"indexes,omitempty"`
+
+	truncate []text // tables with rows of their own
+	remove   []text // the same, where the user may not TRUNCATE
 }
 
+type text = engine.Verbatim
+
 type foreignKey struct {
-	table, name, def, comment string
-	orphans                   string // a query that counts rows without a parent; empty = the key is NOT VALID
+	Table   text   `json:"table"`
+	Name    text   `json:"name"`
+	Def     text   `json:"def"`
+	Comment text   `json:"comment,omitempty"`
+	Parent  text   `json:"parent"`
+	Faults  faults `json:"faults"` // rows without a parent; none where the key is NOT VALID
 }
 
 type trigger struct {
-	table, name string
-	enabled     string // O, R or A: pg_trigger.tgenabled
+	Table   text   `json:"table"`
+	Name    text   `json:"name"`
+	Enabled string `json:"enabled"` // O, R or A: pg_trigger.tgenabled
 }
 
 type index struct {
-	name, def, comment string
-	tablespace         string // empty = the database's own
+	Name       text   `json:"name"`
+	Table      text   `json:"table"`
+	Def        text   `json:"def"`
+	Comment    text   `json:"comment,omitempty"`
+	Tablespace text   `json:"tablespace,omitempty"` // empty = the database's own
+	Faults     faults `json:"faults"`               // rows that share a value; none where the index is not unique
+}
+
+// faults finds the rows that break a constraint.
+type faults struct {
+	From text   `json:"from,omitempty"` // FROM and WHERE of a query, in which c are the rows; empty = there can be none
+	Keys []text `json:"keys,omitempty"` // columns of c that name a row
 }
 
 // readPlan looks up what touches the tables, over a connection with an empty search path.
@@ -55,17 +75,23 @@ func readPlan(ctx context.Context, c *pgx.Conn, tables []*schema.Table) (*plan, 
 	}
 	p := &plan{}
 	var place int
-	var kind, relation, name, def, comment, extra, orphans string
-	_, err = pgx.ForEachRow(rows, []any{&place, &kind, &relation, &name, &def, &comment, &extra, &orphans}, func() error {
+	var kind, extra string
+	var relation, name, def, comment, from text
+	var keys []string
+	_, err = pgx.ForEachRow(rows, []any{&place, &kind, &relation, &name, &def, &comment, &extra, &from, &keys}, func() error {
+		f := faults{From: from}
+		for _, k := range keys {
+			f.Keys = append(f.Keys, text(k))
+		}
 		switch {
 		case kind == "constraint":
-			p.keys = append(p.keys, foreignKey{table: relation, name: name, def: def, comment: comment, orphans: orphans})
+			p.Keys = append(p.Keys, foreignKey{Table: relation, Name: name, Def: def, Comment: comment, Parent: text(extra), Faults: f})
 		case kind == "trigger":
-			p.triggers = append(p.triggers, trigger{table: relation, name: name, enabled: extra})
+			p.Triggers = append(p.Triggers, trigger{Table: relation, Name: name, Enabled: extra})
 		case kind == "forced row security":
-			p.forced = append(p.forced, relation)
+			p.Forced = append(p.Forced, relation)
 		case kind == "index":
-			p.indexes = append(p.indexes, index{name: relation, def: def, comment: comment, tablespace: extra})
+			p.Indexes = append(p.Indexes, index{Name: relation, Table: name, Def: def, Comment: comment, Tablespace: text(extra), Faults: f})
 		case extra == "truncate":
 			p.truncate = append(p.truncate, relation)
 		default:
@@ -76,49 +102,71 @@ func readPlan(ctx context.Context, c *pgx.Conn, tables []*schema.Table) (*plan, 
 	return p, err
 }
 
-// takeOff lists the statements that make the tables ready, for one transaction.
+// takeOff lists the statements that take everything off, for one transaction. What is off stays off.
 func (p *plan) takeOff() []string {
 	var list []string
-	for _, k := range p.keys {
-		list = append(list, "ALTER TABLE "+k.table+" DROP CONSTRAINT "+k.name)
+	for _, k := range p.Keys {
+		list = append(list, join("ALTER TABLE ", k.Table, " DROP CONSTRAINT IF EXISTS ", k.Name))
 	}
-	for _, t := range p.triggers {
-		list = append(list, "ALTER TABLE ONLY "+t.table+" DISABLE TRIGGER "+t.name)
+	for _, t := range p.Triggers {
+		list = append(list, join("ALTER TABLE ONLY ", t.Table, " DISABLE TRIGGER ", t.Name))
 	}
-	for _, t := range p.forced {
-		list = append(list, "ALTER TABLE ONLY "+t+" NO FORCE ROW LEVEL SECURITY")
+	for _, t := range p.Forced {
+		list = append(list, join("ALTER TABLE ONLY ", t, " NO FORCE ROW LEVEL SECURITY"))
 	}
-	if len(p.indexes) > 0 {
-		names := make([]string, len(p.indexes))
-		for i, x := range p.indexes {
-			names[i] = x.name
+	if len(p.Indexes) > 0 {
+		names := make([]text, len(p.Indexes))
+		for i, x := range p.Indexes {
+			names[i] = x.Name
 		}
-		list = append(list, "DROP INDEX "+strings.Join(names, ", "))
-	}
-	for _, t := range p.remove {
-		list = append(list, "DELETE FROM ONLY "+t)
-	}
-	if len(p.truncate) > 0 {
-		list = append(list, "TRUNCATE ONLY "+strings.Join(p.truncate, ", ONLY "))
+		list = append(list, "DROP INDEX IF EXISTS "+separated(names, ", "))
 	}
 	return list
+}
+
+// empty lists the statements that remove the tables' rows, for one transaction.
+func (p *plan) empty() []string {
+	var list []string
+	for _, t := range p.remove {
+		list = append(list, join("DELETE FROM ONLY ", t))
+	}
+	if len(p.truncate) > 0 {
+		list = append(list, "TRUNCATE ONLY "+separated(p.truncate, ", ONLY "))
+	}
+	return list
+}
+
+func join(parts ...text) string {
+	var b strings.Builder
+	for _, s := range parts {
+		b.WriteString(string(s))
+	}
+	return b.String()
+}
+
+func separated(list []text, by string) string {
+	parts := make([]string, len(list))
+	for i, s := range list {
+		parts[i] = string(s)
+	}
+	return strings.Join(parts, by)
 }
 
 // create lists the statements that build an index, for one transaction.
 func (x index) create() []string {
 	// The definition does not say the tablespace: PostgreSQL manual, "default_tablespace".
-	list := []string{"SET LOCAL default_tablespace = " + engine.Postgres.Literal(x.tablespace), x.def}
-	if x.comment != "" {
-		list = append(list, "COMMENT ON INDEX "+x.name+" IS "+engine.Postgres.Literal(x.comment))
+	list := []string{"SET LOCAL default_tablespace = " + engine.Postgres.Literal(string(x.Tablespace)), string(x.Def)}
+	if x.Comment != "" {
+		list = append(list, join("COMMENT ON INDEX ", x.Name, " IS ")+engine.Postgres.Literal(string(x.Comment)))
 	}
 	return list
 }
 
 // add lists the statements that make a foreign key again, which checks it.
 func (k foreignKey) add() []string {
-	list := []string{"ALTER TABLE " + k.table + " ADD CONSTRAINT " + k.name + " " + k.def}
-	if k.comment != "" {
-		list = append(list, "COMMENT ON CONSTRAINT "+k.name+" ON "+k.table+" IS "+engine.Postgres.Literal(k.comment))
+	list := []string{join("ALTER TABLE ", k.Table, " ADD CONSTRAINT ", k.Name, " ", k.Def)}
+	if k.Comment != "" {
+		list = append(list, join("COMMENT ON CONSTRAINT ", k.Name, " ON ", k.Table, " IS ")+engine.Postgres.Literal(string(k.Comment)))
 	}
 	return list
 }
@@ -126,15 +174,15 @@ func (k foreignKey) add() []string {
 // wake lists the statements that give triggers and row security their state back.
 func (p *plan) wake() []string {
 	var list []string
-	for _, t := range p.triggers {
-		word := map[string]string{"R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}[t.enabled]
+	for _, t := range p.Triggers {
+		word := map[string]text{"R": " ENABLE REPLICA", "A": " ENABLE ALWAYS"}[t.Enabled]
 		if word == "" {
-			word = "ENABLE"
+			word = " ENABLE"
 		}
-		list = append(list, "ALTER TABLE ONLY "+t.table+" "+word+" TRIGGER "+t.name)
+		list = append(list, join("ALTER TABLE ONLY ", t.Table, word, " TRIGGER ", t.Name))
 	}
-	for _, t := range p.forced {
-		list = append(list, "ALTER TABLE ONLY "+t+" FORCE ROW LEVEL SECURITY")
+	for _, t := range p.Forced {
+		list = append(list, join("ALTER TABLE ONLY ", t, " FORCE ROW LEVEL SECURITY"))
 	}
 	return list
 }

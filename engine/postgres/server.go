@@ -2,9 +2,7 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +28,7 @@ type server struct {
 	maintenance string
 	pool        *sql.DB // of the maintenance database
 	traits      engine.Traits
+	fences      engine.Fences[*pgx.Conn]
 
 	mu      sync.Mutex           // guards mine and evicted
 	mine    map[backend]bool     // connections that this server made, whether they still live or not
@@ -117,11 +116,15 @@ func (s *server) dial(ctx context.Context, name string) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.dialWith(ctx, cfg, canonical())
+}
+
+func (s *server) dialWith(ctx context.Context, cfg *pgx.ConnConfig, settings []setting) (*pgx.Conn, error) {
 	c, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, connectFault(ctx, s.url, err)
 	}
-	if err := s.greet(ctx, c, canonical()); err != nil {
+	if err := s.greet(ctx, c, settings); err != nil {
 		return nil, errors.Join(mapped(ctx, err), hangUp(ctx, c))
 	}
 	return c, nil
@@ -270,32 +273,4 @@ func (s *server) Rename(ctx context.Context, moves ...engine.Move) (err error) {
 		return fmt.Errorf("rename databases: commit: %w", mapped(ctx, err))
 	}
 	return nil
-}
-
-// Lock implements [engine.Locker] by an advisory lock in the database that the server works from, on a
-// connection of its own.
-func (s *server) Lock(ctx context.Context, name string) (unlock func() error, err error) {
-	c, err := s.dial(ctx, s.maintenance)
-	if err != nil {
-		return nil, fmt.Errorf("lock database %s: %w", name, err)
-	}
-	sum := sha256.Sum256([]byte("mulligan lock " + name))
-	key := int64(binary.BigEndian.Uint64(sum[:8]))
-	var got bool
-	err = c.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1)", key).Scan(&got)
-	if err == nil && got {
-		return sync.OnceValue(func() error { return unlockAndHangUp(ctx, c, key) }), nil
-	}
-	if err == nil {
-		err = engine.ErrLocked
-	}
-	return nil, fmt.Errorf("lock database %s: %w", name, errors.Join(mapped(ctx, err), hangUp(ctx, c)))
-}
-
-// unlockAndHangUp lets the lock go before the connection: the server would do it too, but later.
-func unlockAndHangUp(ctx context.Context, c *pgx.Conn, key int64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
-	defer cancel()
-	_, err := c.Exec(ctx, "SELECT pg_catalog.pg_advisory_unlock($1)", key)
-	return errors.Join(mapped(ctx, err), hangUp(ctx, c))
 }

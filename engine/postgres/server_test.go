@@ -226,7 +226,7 @@ func TestDenied(t *testing.T) {
 			t.Errorf("dump %s: %v", tb.Name, err)
 		}
 	}
-	if _, err := db.Loader(limit(t), tablesOf(schema)); !errors.Is(err, engine.ErrDenied) {
+	if _, err := db.Loader(limit(t), tablesOf(schema), nil); !errors.Is(err, engine.ErrDenied) {
 		t.Errorf("loader: %v, want ErrDenied", err)
 	}
 	server.Exec(t, "", "REVOKE CONNECT ON DATABASE "+server.Quote(name)+" FROM PUBLIC")
@@ -404,6 +404,42 @@ func TestSwapUnderReconnectingClients(t *testing.T) {
 		}
 		if err := s.(engine.Renamer).Rename(ctx, engine.Move{From: live, To: fresh}, engine.Move{From: aside, To: live}); err != nil {
 			t.Fatalf("swap back: %v", err)
+		}
+	}
+}
+
+// TestCheckMove asks as roles that may not rename, and about databases that nobody may.
+func TestCheckMove(t *testing.T) {
+	server := testdb.Postgres(t)
+	stranger, owner := server.NewUser(t), server.NewUser(t)
+	name, _ := server.NewDatabase(t)
+	server.Exec(t, "", "ALTER DATABASE "+server.Quote(name)+" OWNER TO "+server.SQL(owner))
+	for _, c := range []struct {
+		user         testdb.User
+		name, before string
+		wants        []string
+		denied       bool
+	}{
+		{stranger, name, "", []string{"belongs to role " + owner.Name, "lacks CREATEDB"}, true},
+		{owner, name, "", []string{"lacks CREATEDB"}, true},
+		{server.User, name, "ALTER DATABASE " + server.Quote(name) + " WITH IS_TEMPLATE true", []string{"is a template"}, false},
+		{server.User, "postgres", "", []string{"the one that he is in"}, false},
+		{server.User, name, "ALTER DATABASE " + server.Quote(name) + " WITH IS_TEMPLATE false", nil, false},
+		{owner, name, "ALTER ROLE " + server.SQL(owner) + " CREATEDB", nil, false},
+	} {
+		if c.before != "" {
+			server.Exec(t, "", c.before)
+		}
+		s := connect(t, server.URLAs(c.user, "postgres"))
+		err := s.(engine.MoveChecker).CheckMove(limit(t), c.name, "")
+		closeServer(t, s)
+		if (err != nil) != (c.wants != nil) || errors.Is(err, engine.ErrDenied) != c.denied {
+			t.Errorf("database %s as %s: %v", c.name, c.user.Name, err)
+		}
+		for _, want := range c.wants {
+			if err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("database %s as %s: %v, want %q in it", c.name, c.user.Name, err, want)
+			}
 		}
 	}
 }

@@ -53,7 +53,7 @@ func TestHugeRow(t *testing.T) {
 	const size = 64 << 20
 	db := newDB(t, "CREATE TABLE huge (id int, b bytea); ALTER TABLE huge ALTER b SET STORAGE EXTERNAL")
 	list := tablesOf(inspectDB(t, db))
-	l, err := db.Loader(limit(t), list)
+	l, err := db.Loader(limit(t), list, nil)
 	if err != nil {
 		t.Fatalf("loader: %v", err)
 	}

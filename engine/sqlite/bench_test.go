@@ -49,7 +49,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	b.SetBytes(int64(rows.Len()))
 	for b.Loop() {
-		l, err := db.Loader(b.Context(), []*schema.Table{tb})
+		l, err := db.Loader(b.Context(), []*schema.Table{tb}, nil)
 		if err != nil {
 			b.Fatal(err)
 		}

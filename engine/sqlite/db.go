@@ -22,6 +22,8 @@ type DB struct {
 	*sql.DB
 	name string
 	busy time.Duration // how long to wait for a lock
+
+	fences *engine.Fences[*sql.Conn] // of the server
 }
 
 // Family is engine.SQLite.

@@ -331,3 +331,37 @@ func checkLeft(t *testing.T, folder string, lines int) {
 		t.Errorf("after %d steps the database that moves has %d names: %q", lines, kept, files(t, folder))
 	}
 }
+
+func TestCheckMove(t *testing.T) {
+	s, path := create(t, "CREATE TABLE t (id INTEGER)")
+	folder := filepath.Dir(path)
+	link, second := filepath.Join(folder, "link.db"), filepath.Join(folder, "second.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.(engine.MoveChecker).CheckMove(t.Context(), path, ""); err != nil {
+		t.Errorf("a file that a link leads to: %v", err)
+	}
+	if err := os.Link(path, second); err != nil {
+		t.Fatal(err)
+	}
+	for name, wants := range map[string][]string{path: {"2 names"}, link: {"symbolic link", "2 names"}} {
+		err := s.(engine.MoveChecker).CheckMove(t.Context(), name, "")
+		for _, want := range wants {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q in it", name, err, want)
+			}
+		}
+	}
+	u, err := engine.ParseURL("sqlite:" + path + "?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := sqlite.Connect(t.Context(), u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reader.(engine.MoveChecker).CheckMove(t.Context(), path, ""); !errors.Is(err, engine.ErrDenied) {
+		t.Errorf("a url that says mode=ro: %v, want ErrDenied", err)
+	}
+}

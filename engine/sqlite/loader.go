@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	sqldriver "database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,21 +23,34 @@ var _ engine.Loader = (*loader)(nil)
 type loader struct {
 	name    string
 	tables  []*schema.Table
-	removed []entry // what Finish makes again, in the order of sqlite_schema
+	options *engine.LoadOptions
 
-	mu   sync.Mutex
-	conn *sql.Conn // nil after Finish or Close, guarded by mu
+	mu    sync.Mutex // guards all below
+	conn  *sql.Conn  // nil after Finish or Close
+	state loadState
+	off   bool // what the state lists is known to be off
+}
+
+// loadState is the state of a load that can be taken up again.
+type loadState struct {
+	Ready   bool    `json:"ready"`             // it was all taken off and the tables were emptied: rows may have come since
+	Removed []entry `json:"removed,omitempty"` // what Finish makes again, in the order of sqlite_schema
 }
 
 // entry is a line of sqlite_schema.
 type entry struct {
-	row              int64 // its place there
-	kind, name, text string
+	Row   int64           `json:"row"` // its place there
+	Kind  string          `json:"kind"`
+	Name  engine.Verbatim `json:"name"`
+	Table engine.Verbatim `json:"table"`
+	Text  engine.Verbatim `json:"text"`
 }
 
+func (e entry) String() string { return e.Kind + " " + string(e.Name) }
+
 // Loader empties the tables and takes their triggers and secondary indexes off, in one transaction.
-func (d *DB) Loader(ctx context.Context, tables []*schema.Table) (_ engine.Loader, err error) {
-	l := &loader{name: d.name, tables: tables}
+func (d *DB) Loader(ctx context.Context, tables []*schema.Table, o *engine.LoadOptions) (_ engine.Loader, err error) {
+	l := &loader{name: d.name, tables: tables, options: o}
 	for _, t := range tables {
 		if t.Kind != schema.KindTable {
 			return nil, fmt.Errorf("load database %s: table %s is %s and holds no rows of its own: %w", d.name, t.Name, t.Kind, errors.ErrUnsupported)
@@ -51,36 +65,108 @@ func (d *DB) Loader(ctx context.Context, tables []*schema.Table) (_ engine.Loade
 	return l, nil
 }
 
+// prepare makes the tables ready, unless an interrupted load came further than that. A killed process has left no session:
+// SQLite's locks end with it, and who comes next rolls its transaction back.
 func (l *loader) prepare(ctx context.Context) error {
-	for _, text := range []string{"PRAGMA foreign_keys = OFF", "BEGIN IMMEDIATE"} {
-		if _, err := l.conn.ExecContext(ctx, text); err != nil {
-			return err
-		}
-	}
-	if err := l.readEntries(ctx); err != nil {
+	if _, err := l.conn.ExecContext(ctx, "PRAGMA foreign_keys = OFF"); err != nil {
 		return err
 	}
-	for _, e := range l.removed {
-		if _, err := l.conn.ExecContext(ctx, "DROP "+e.kind+" main."+engine.SQLite.Ident(e.name)); err != nil {
-			return fmt.Errorf("take off %s %s: %w", e.kind, e.name, err)
+	if state := l.options.Interrupted(); state != nil {
+		if err := json.Unmarshal(state, &l.state); err != nil {
+			return fmt.Errorf("take up the interrupted load: %w", err)
+		}
+		if l.state.Ready {
+			return nil
 		}
 	}
-	counted, err := l.counts(ctx)
+	err := l.transact(ctx, func() error {
+		if l.options.Interrupted() == nil {
+			if err := l.readEntries(ctx); err != nil {
+				return err
+			}
+			if err := l.options.Save(l.state); err != nil {
+				return err
+			}
+		}
+		if err := l.drop(ctx); err != nil {
+			return err
+		}
+		for _, t := range l.tables {
+			if err := l.empty(ctx, t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	for _, t := range l.tables {
-		if _, err := l.conn.ExecContext(ctx, "DELETE FROM main."+engine.SQLite.Table(t.Name)); err != nil {
-			return fmt.Errorf("empty table %s: %w", t.Name, err)
-		}
-		if counted {
-			if _, err := l.conn.ExecContext(ctx, "DELETE FROM sqlite_sequence WHERE name = ?", t.Name.Table); err != nil {
-				return fmt.Errorf("reset the sequence of table %s: %w", t.Name, err)
-			}
+	l.state.Ready, l.off = true, true
+	return l.options.Save(l.state)
+}
+
+// transact does all or nothing. SQLite's commit may fail and leave the transaction open.
+func (l *loader) transact(ctx context.Context, do func() error) error {
+	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	err := do()
+	if err == nil {
+		_, err = l.conn.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		return errors.Join(err, l.rollback(ctx))
+	}
+	return nil
+}
+
+func (l *loader) drop(ctx context.Context) error {
+	for _, e := range l.state.Removed {
+		if _, err := l.conn.ExecContext(ctx, "DROP "+e.Kind+" IF EXISTS main."+engine.SQLite.Ident(string(e.Name))); err != nil {
+			return fmt.Errorf("take off %s: %w", e, err)
 		}
 	}
-	_, err = l.conn.ExecContext(ctx, "COMMIT")
+	return nil
+}
+
+// takeOff makes sure that everything is off before rows come or go. Where all rows are in, it is not called, and what an
+// interrupted Finish has put back stays.
+func (l *loader) takeOff(ctx context.Context) error {
+	if l.off {
+		return nil
+	}
+	err := l.transact(ctx, func() error { return l.drop(ctx) })
+	l.off = err == nil
 	return err
+}
+
+// empty removes a table's rows and what it has counted.
+func (l *loader) empty(ctx context.Context, t *schema.Table) error {
+	if _, err := l.conn.ExecContext(ctx, "DELETE FROM main."+engine.SQLite.Table(t.Name)); err != nil {
+		return fmt.Errorf("empty table %s: %w", t.Name, err)
+	}
+	counted, err := l.counts(ctx)
+	if err == nil && counted {
+		_, err = l.conn.ExecContext(ctx, "DELETE FROM sqlite_sequence WHERE name = ?", t.Name.Table)
+	}
+	if err != nil {
+		return fmt.Errorf("reset the sequence of table %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// Empty implements [engine.Loader].
+func (l *loader) Empty(ctx context.Context, t *schema.Table) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn == nil {
+		return fmt.Errorf("empty table %s: the loader has ended", t.Name)
+	}
+	err := l.takeOff(ctx)
+	if err == nil {
+		err = l.transact(ctx, func() error { return l.empty(ctx, t) })
+	}
+	return translate(err)
 }
 
 // counts tells whether any table has AUTOINCREMENT.
@@ -95,12 +181,11 @@ func (l *loader) readEntries(ctx context.Context) error {
 		WHERE type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY rowid`
 	return each(ctx, l.conn, text, nil, func(scan func(...any) error) error {
 		var e entry
-		var table string
-		if err := scan(&e.row, &e.kind, &e.name, &table, &e.text); err != nil {
+		if err := scan(&e.Row, &e.Kind, &e.Name, &e.Table, &e.Text); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return sameName(t.Name.Table, table) }) {
-			l.removed = append(l.removed, e)
+		if slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return sameName(t.Name.Table, string(e.Table)) }) {
+			l.state.Removed = append(l.state.Removed, e)
 		}
 		return nil
 	})
@@ -128,18 +213,17 @@ func (l *loader) load(ctx context.Context, t *schema.Table, columns []string, ro
 	if l.conn == nil {
 		return 0, errors.New("the loader has ended")
 	}
-	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if err := l.takeOff(ctx); err != nil {
 		return 0, err
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(columns)), ", ")
 	text := "INSERT INTO main." + engine.SQLite.Table(t.Name) + " (" + engine.SQLite.Idents(columns) + ") VALUES (" + marks + ")"
 	in := &inserter{lines: lineReader{r: bufio.NewReaderSize(rows, 64<<10)}, kinds: kinds}
-	err = l.conn.Raw(func(c any) error { return in.run(ctx, c, text) })
-	if err == nil {
-		_, err = l.conn.ExecContext(ctx, "COMMIT")
-	}
+	err = l.transact(ctx, func() error {
+		return l.conn.Raw(func(c any) error { return in.run(ctx, c, text) })
+	})
 	if err != nil {
-		return 0, errors.Join(err, l.rollback(ctx))
+		return 0, err
 	}
 	return in.rows, nil
 }
@@ -218,140 +302,6 @@ func (in *inserter) fill(args []sqldriver.NamedValue, line []byte) (err error) {
 	}
 	if cells != len(args) {
 		return fmt.Errorf("%d cells for %d columns", cells, len(args))
-	}
-	return nil
-}
-
-// Finish makes indexes and triggers again at their old places, checks foreign keys, sets the
-// sequences and looks the tables' pages through, in one transaction.
-func (l *loader) Finish(ctx context.Context, sequences []schema.Sequence) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.conn == nil {
-		return fmt.Errorf("finish the load of database %s: the loader has ended", l.name)
-	}
-	err := l.finish(ctx, sequences)
-	if err != nil {
-		return errors.Join(fmt.Errorf("finish the load of database %s: %w", l.name, translate(err)), l.rollback(ctx))
-	}
-	return l.end()
-}
-
-func (l *loader) finish(ctx context.Context, sequences []schema.Sequence) error {
-	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return err
-	}
-	if err := l.restore(ctx); err != nil {
-		return err
-	}
-	if err := l.checkKeys(ctx); err != nil {
-		return err
-	}
-	if err := l.setSequences(ctx, sequences); err != nil {
-		return err
-	}
-	if err := l.checkPages(ctx); err != nil {
-		return err
-	}
-	_, err := l.conn.ExecContext(ctx, "COMMIT")
-	return err
-}
-
-// restore makes what was taken off, then moves each line of sqlite_schema back to its place there: the order of
-// a table's indexes and triggers is the order in which SQLite considers them.
-func (l *loader) restore(ctx context.Context) error {
-	for _, e := range l.removed {
-		if _, err := l.conn.ExecContext(ctx, e.text); err != nil {
-			return fmt.Errorf("make %s %s again: %w", e.kind, e.name, err)
-		}
-	}
-	if len(l.removed) == 0 {
-		return nil
-	}
-	if _, err := l.conn.ExecContext(ctx, "PRAGMA writable_schema = ON"); err != nil {
-		return err
-	}
-	for _, e := range l.removed {
-		// New lines are at the end, or in the place of one that was dropped: that one moves out of the way first.
-		for _, text := range []string{
-			"UPDATE sqlite_schema SET rowid = (SELECT max(rowid) + 1 FROM sqlite_schema) WHERE rowid = ?1 AND NOT (type = ?2 AND name = ?3)",
-			"UPDATE sqlite_schema SET rowid = ?1 WHERE type = ?2 AND name = ?3 AND rowid <> ?1",
-		} {
-			if _, err := l.conn.ExecContext(ctx, text, e.row, e.kind, e.name); err != nil {
-				return fmt.Errorf("put %s %s back in its place: %w", e.kind, e.name, err)
-			}
-		}
-	}
-	_, err := l.conn.ExecContext(ctx, "PRAGMA writable_schema = RESET")
-	return err
-}
-
-// checkKeys looks for orphans in the tables and in those that refer to them.
-func (l *loader) checkKeys(ctx context.Context) error {
-	c, err := inspect(ctx, l.conn)
-	if err != nil {
-		return err
-	}
-	loaded := func(n schema.Name) bool {
-		return slices.ContainsFunc(l.tables, func(t *schema.Table) bool { return t.Name == n })
-	}
-	var errs []error
-	for _, t := range c.Tables {
-		if t.Kind != schema.KindTable || len(t.Parents) == 0 || !loaded(t.Name) && !slices.ContainsFunc(t.Parents, loaded) {
-			continue
-		}
-		const text = `SELECT o.parent, count(*), (SELECT group_concat(f."from", ', ') FROM pragma_foreign_key_list(?1) f WHERE f.id = o.fkid)
-			FROM pragma_foreign_key_check(?1) o GROUP BY o.fkid, o.parent ORDER BY o.fkid`
-		err := each(ctx, l.conn, text, []any{t.Name.Table}, func(scan func(...any) error) error {
-			var parent, columns string
-			var rows int64
-			if err := scan(&parent, &rows, &columns); err != nil {
-				return err
-			}
-			errs = append(errs, fmt.Errorf("foreign key of table %s (%s): %d rows refer to no row of table %s", t.Name, columns, rows, schema.Name{Table: parent}))
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("check the foreign keys of table %s: %w", t.Name, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (l *loader) setSequences(ctx context.Context, sequences []schema.Sequence) error {
-	counted, err := l.counts(ctx)
-	if err != nil {
-		return err
-	}
-	for _, q := range sequences {
-		if !counted {
-			return fmt.Errorf("set the sequence of table %s: no table has AUTOINCREMENT", q.Name)
-		}
-		last := q.Value
-		if !q.Called {
-			last--
-		}
-		if _, err := l.conn.ExecContext(ctx, "DELETE FROM sqlite_sequence WHERE name = ?", q.Name.Table); err != nil {
-			return fmt.Errorf("set the sequence of table %s: %w", q.Name, err)
-		}
-		if _, err := l.conn.ExecContext(ctx, "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", q.Name.Table, last); err != nil {
-			return fmt.Errorf("set the sequence of table %s: %w", q.Name, err)
-		}
-	}
-	return nil
-}
-
-// checkPages asks SQLite whether the tables' trees, NOT NULLs and CHECKs are sound.
-func (l *loader) checkPages(ctx context.Context) error {
-	for _, t := range l.tables {
-		var verdict string
-		text := "PRAGMA main.quick_check(" + engine.SQLite.Literal(t.Name.Table) + ")"
-		if err := l.conn.QueryRowContext(ctx, text).Scan(&verdict); err != nil {
-			return fmt.Errorf("check table %s: %w", t.Name, err)
-		}
-		if verdict != "ok" {
-			return fmt.Errorf("check table %s: %s", t.Name, verdict)
-		}
 	}
 	return nil
 }

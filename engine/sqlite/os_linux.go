@@ -82,6 +82,31 @@ func hasOpen(folder string, file fs.FileInfo) bool {
 	return false
 }
 
+// names counts the file's names.
+func names(info fs.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink) // its type differs between processors
+	}
+	return 1
+}
+
+// movable says why a file of the folder could not have another name there.
+func movable(folder string, file fs.FileInfo) error {
+	if err := unix.Access(folder, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("write to folder %s: %w: %w", folder, engine.ErrDenied, err)
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	here, ok1 := info.Sys().(*syscall.Stat_t)
+	there, ok2 := file.Sys().(*syscall.Stat_t)
+	if ok1 && ok2 && here.Dev != there.Dev {
+		return fmt.Errorf("the file lies on another file system than folder %s, where it is mounted: mount the folder", folder)
+	}
+	return nil
+}
+
 // rename moves a file and never replaces another.
 func rename(from, to string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)

@@ -16,5 +16,11 @@ func setOwner(string, string) error { return nil }
 // sessions is not told here: locks alone show that a file is in use.
 func sessions(fs.FileInfo) int { return 0 }
 
+// names is not told here.
+func names(fs.FileInfo) uint64 { return 1 }
+
+// movable is not told here: the rename itself shows it.
+func movable(string, fs.FileInfo) error { return nil }
+
 // rename moves a file and never replaces another.
 func rename(from, to string) error { return linkOver(from, to) }

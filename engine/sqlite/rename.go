@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"mulligan/engine"
 )
@@ -34,7 +36,10 @@ func (s *Server) Rename(ctx context.Context, moves ...engine.Move) error {
 		if _, err := os.Lstat(m.From); err != nil {
 			continue // it comes into being by an earlier move
 		}
-		g, err := s.guard(ctx, m.From)
+		if err := s.fences.LetGo(m.From); err != nil {
+			return fmt.Errorf("rename database %s: %w", m.From, err)
+		}
+		g, err := s.patientGuard(ctx, m.From)
 		if err != nil {
 			return fmt.Errorf("rename database %s: %w", m.From, err)
 		}
@@ -141,6 +146,24 @@ func renameError(to string, err error) error {
 type guard struct {
 	pool *sql.DB
 	conn *sql.Conn
+}
+
+// guardPatience is how long a file is waited for: short uses by others come to their end.
+const guardPatience = 2 * time.Second
+
+// patientGuard is guard for a file that others may use for a moment.
+func (s *Server) patientGuard(ctx context.Context, name string) (*guard, error) {
+	for end := time.Now().Add(guardPatience); ; {
+		g, err := s.guard(ctx, name)
+		if !errors.Is(err, engine.ErrInUse) || time.Now().After(end) {
+			return g, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond + rand.N(10*time.Millisecond)): // not in step with them
+		}
+	}
 }
 
 // guard takes a file into exclusive use, and leaves nothing of it in a log or a journal.

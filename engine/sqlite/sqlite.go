@@ -42,6 +42,7 @@ type Server struct {
 	traits   engine.Traits
 	readOnly bool
 	busy     time.Duration
+	fences   engine.Fences[*sql.Conn]
 }
 
 // Connect gives the file system that holds the url's file; the file itself need not exist, its folder must.
@@ -145,7 +146,7 @@ func (s *Server) Open(ctx context.Context, name string) (engine.DB, error) {
 	if err := pool.QueryRowContext(ctx, "PRAGMA schema_version").Scan(&version); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", name, translate(err)), pool.Close())
 	}
-	return &DB{DB: pool, name: name, busy: s.busy}, nil
+	return &DB{DB: pool, name: name, busy: s.busy, fences: &s.fences}, nil
 }
 
 // dsn writes a path as the URI that SQLite opens. mode rw never creates.

@@ -151,7 +151,7 @@ func reload(t testing.TB, db engine.DB) {
 	if err := v.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := db.Loader(t.Context(), list)
+	l, err := db.Loader(t.Context(), list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,8 @@ type view struct {
 // View starts a read transaction on each reader while a write transaction of its own keeps writers
 // out, so that all see the same commit; then it lets the writers in again. Under a rollback
 // journal writers can prepare but not commit while the view is open; under a WAL they go on freely.
-// A file that cannot be written to gets one reader, which needs nobody kept out.
+// A file that cannot be written to gets one reader, which needs nobody kept out; so does one that somebody else
+// keeps for writing. Beside a fence of the same server writers are out already.
 func (d *DB) View(ctx context.Context, readers int) (engine.View, error) {
 	v, err := d.view(ctx, max(1, readers))
 	if err != nil {
@@ -50,23 +51,16 @@ func (d *DB) view(ctx context.Context, readers int) (_ *view, err error) {
 			err = errors.Join(err, v.Close())
 		}
 	}()
-	gate, err := d.Conn(ctx)
+	fences, done := d.fences.Of(d.name)
+	defer done()
+	letIn, why, err := d.shut(ctx, len(fences) > 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("keep writers out: %w", err)
 	}
-	defer func() { err = errors.Join(err, discard(gate)) }()
-	alone, err := readOnly(gate)
-	if err != nil {
-		return nil, err
-	}
-	if alone && readers > 1 {
-		v.point.Note = fmt.Sprintf("one reader in place of %d: the file cannot be written to, so that writers cannot be kept out for a moment", readers)
+	defer func() { err = errors.Join(err, letIn()) }()
+	if why != "" && readers > 1 {
+		v.point.Note = fmt.Sprintf("one reader in place of %d: %s, so that writers cannot be kept out for a moment", readers, why)
 		readers = 1
-	}
-	if !alone {
-		if err := d.keepOut(ctx, gate); err != nil {
-			return nil, fmt.Errorf("keep writers out: %w", err)
-		}
 	}
 	for range readers {
 		conn, err := d.Conn(ctx)
@@ -96,13 +90,39 @@ func readOnly(conn *sql.Conn) (yes bool, err error) {
 	return yes, err
 }
 
+// shut keeps writers out until letIn is called, or says why it cannot.
+func (d *DB) shut(ctx context.Context, fenced bool) (letIn func() error, why string, err error) {
+	if fenced {
+		return func() error { return nil }, "", nil
+	}
+	gate, err := d.Conn(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	letIn = func() error { return discard(gate) }
+	alone, err := readOnly(gate)
+	if err == nil && alone {
+		return letIn, "the file cannot be written to", nil
+	}
+	if err == nil {
+		err = keepOut(ctx, gate, d.busy)
+	}
+	if code(err) == lib.SQLITE_BUSY {
+		return letIn, "another session keeps it for writing", nil
+	}
+	if err != nil {
+		return nil, "", errors.Join(err, letIn())
+	}
+	return letIn, "", nil
+}
+
 // keepOut begins a write transaction. SQLite's own wait sleeps up to 100 ms between two looks at the lock, and
 // beside writers that hardly pause it would starve: this one looks every millisecond, for as long.
-func (d *DB) keepOut(ctx context.Context, gate *sql.Conn) error {
+func keepOut(ctx context.Context, gate *sql.Conn, patience time.Duration) error {
 	if _, err := gate.ExecContext(ctx, "PRAGMA busy_timeout = 1"); err != nil {
 		return err
 	}
-	until := time.Now().Add(d.busy)
+	until := time.Now().Add(patience)
 	for {
 		_, err := gate.ExecContext(ctx, "BEGIN IMMEDIATE")
 		if code(err) != lib.SQLITE_BUSY || time.Now().After(until) {

@@ -39,6 +39,7 @@ type table struct {
 	began  time.Time
 	load   string
 	blocks []block
+	lines  []string // one for each engine: how long a rebuild takes a database away
 }
 
 type block struct {
@@ -136,9 +137,14 @@ func ratio(own, peer result) float64 {
 
 // print writes the table: medians, the least in brackets.
 func (t *table) print(w io.Writer) {
-	if len(t.blocks) == 0 {
+	if len(t.blocks)+len(t.lines) == 0 {
 		return
 	}
+	defer func() {
+		if len(t.lines) > 0 {
+			fmt.Fprintf(w, "\nlongest time between two answered reads during a rebuild beside (load before %s)\n  %s\n", t.load, strings.Join(t.lines, "\n  "))
+		}
+	}()
 	fmt.Fprintf(w, "\n%d processors, %s/%s; load before %s, after %s; %s in all\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH,
 		t.load, loadAverage(), time.Since(t.began).Round(time.Second))
 	fmt.Fprintln(w, "medians (least) of whole processes; ratio = mulligan's wall time to the program's, median of the turns")

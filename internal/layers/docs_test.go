@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -64,6 +65,31 @@ func TestFloorsAreDescribed(t *testing.T) {
 		name := filepath.Base(p.Path)
 		if floor != Support && !strings.Contains(string(text), name) {
 			t.Errorf("docs/design.md does not name package %s", p.Path)
+		}
+	}
+}
+
+// Every test that docs/guarantees.md names is there.
+func TestGuaranteesNameTests(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "docs", "guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`([a-z/]+) (Test\\w+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) < 20 {
+		t.Fatalf("only %d tests are named", len(named))
+	}
+	for _, m := range named {
+		files, err := filepath.Glob(filepath.Join(root(t), filepath.FromSlash(m[1]), "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		there := slices.ContainsFunc(files, func(file string) bool {
+			code, err := os.ReadFile(file)
+			return err == nil && strings.Contains(string(code), "\nfunc "+m[2]+"(")
+		})
+		if !there {
+			t.Errorf("docs/guarantees.md names %s of %s, which is not there", m[2], m[1])
 		}
 	}
 }

@@ -40,7 +40,7 @@ func plan() []floor {
 			"internal/testdb", "internal/testengine", "internal/testreport", "internal/layers", "internal/bench", "internal/story",
 			"internal/testdocs", "internal/faults",
 		}},
-		{0, []string{"schema", "journal", "store", "config", "internal/child", "internal/python"}},
+		{0, []string{"schema", "journal", "store", "config", "internal/child", "internal/lock", "internal/python"}},
 		{1, []string{"engine", "snapshot", "pipeline"}},
 		{2, []string{"migration"}},
 		{3, []string{"engine/*", "store/*", "migration/*"}},

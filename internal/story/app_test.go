@@ -31,6 +31,15 @@ func each(t *testing.T, test func(t *testing.T, engine string)) {
 	}
 }
 
+// one runs a test on one engine, where what the application and TypeORM do is asked for and not what the server does: that is
+// tested with quicker tools.
+func one(t *testing.T, engine string, test func(t *testing.T, engine string)) {
+	t.Run(engine, func(t *testing.T) {
+		t.Parallel()
+		test(t, engine)
+	})
+}
+
 // app is a copy of the example with its packages, and a database of its own.
 type app struct {
 	engine   string

@@ -34,7 +34,7 @@ func (a *app) unchanged(t *testing.T, database, everything string) {
 
 // TestIgnoredURL rebuilds with a bootstrap that connects to another database than the one it is given.
 func TestIgnoredURL(t *testing.T) {
-	each(t, func(t *testing.T, engine string) {
+	one(t, "mariadb", func(t *testing.T, engine string) {
 		a, was := broken(t, engine)
 		other, content := a.hardCode(t)
 		a.refuses(t, a.env(), []string{"rebuild", "--yes"}, 4, "bootstrap", "still empty", "DATABASE_URL", "hint: the database is as it was")
@@ -46,7 +46,7 @@ func TestIgnoredURL(t *testing.T) {
 // TestHardCodedDataSource rebuilds with a data source that names another database: mulligan leads TypeORM to its
 // own all the same.
 func TestHardCodedDataSource(t *testing.T) {
-	each(t, func(t *testing.T, engine string) {
+	one(t, "mysql", func(t *testing.T, engine string) {
 		a, was := broken(t, engine)
 		other, content := a.hardCode(t)
 		a.edit(t, "bootstrap.js", "const { dataSource } = require('./data-source')",
@@ -61,7 +61,7 @@ func TestHardCodedDataSource(t *testing.T) {
 
 // TestNoNode rebuilds where node is not in PATH.
 func TestNoNode(t *testing.T) {
-	each(t, func(t *testing.T, engine string) {
+	one(t, "postgres", func(t *testing.T, engine string) {
 		a, was := broken(t, engine)
 		for _, command := range [][]string{{"rebuild", "--plan"}, {"rebuild", "--yes"}} {
 			a.refuses(t, a.env("PATH="+t.TempDir()), command, 4, `program "node" is not there`, "install Node.js")
@@ -72,7 +72,7 @@ func TestNoNode(t *testing.T) {
 
 // TestNoPackages rebuilds where nobody has run npm install.
 func TestNoPackages(t *testing.T) {
-	each(t, func(t *testing.T, engine string) {
+	one(t, "mariadb", func(t *testing.T, engine string) {
 		a, was := broken(t, engine)
 		if err := os.Remove(a.folder + "/node_modules"); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Server is a running database server.
@@ -105,17 +106,33 @@ func (s *Server) DropDatabase(t testing.TB, name string) {
 		s.Exec(t, "", "DROP DATABASE IF EXISTS "+s.Quote(name)+" WITH (FORCE)")
 		return
 	}
-	// A session in a transaction would hold up the DROP by its metadata locks.
-	// MySQL's information_schema.processlist fails where a statement holds text outside the first plane of Unicode.
-	for _, row := range s.Query(t, "", "SHOW PROCESSLIST") {
-		if row[3] != name {
-			continue
-		}
+	// A session in a transaction would hold up the DROP by its metadata locks. One that is ending is left to it: a KILL that
+	// comes while a session ends can reach what the server puts in its place.
+	for _, id := range s.lasting(t, name) {
 		db := s.Open(t, "")
 		// The session may have ended by itself since; then there is nothing to kill.
-		_, _ = db.ExecContext(context.Background(), "KILL "+row[0])
+		_, _ = db.ExecContext(context.Background(), "KILL "+id)
 	}
 	s.Exec(t, "", "DROP DATABASE IF EXISTS "+s.Quote(name))
+}
+
+// lasting lists the sessions of a database of MySQL or MariaDB that are still there after a second.
+func (s *Server) lasting(t testing.TB, name string) (ids []string) {
+	t.Helper()
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	for end := time.Now().Add(time.Second); ; <-pause.C {
+		ids = ids[:0]
+		// MySQL's information_schema.processlist fails where a statement holds text outside the first plane of Unicode.
+		for _, row := range s.Query(t, "", "SHOW PROCESSLIST") {
+			if row[3] == name {
+				ids = append(ids, row[0])
+			}
+		}
+		if len(ids) == 0 || time.Now().After(end) {
+			return ids
+		}
+	}
 }
 
 // NewUser makes an account with a password and no privileges but the given ones, each of which
