@@ -247,4 +247,4 @@ func (x *trial) clean(v sight) {
 }
 
 // shadow fits the doctor's scratch, and the files that SQLite keeps beside it.
-var shadow = regexp.MustCompile(`^__mulligan_d[0-9a-f]{6}(-journal|-wal|-shm)?$`)
+var shadow = regexp.MustCompile(`^( draft \.app\.db)?__mulligan_d[0-9a-f]{6}(-journal|-wal|-shm|\.[A-Z2-7]+\.new)?$`)
