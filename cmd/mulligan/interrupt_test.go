@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"mulligan/internal/testdb"
 )
 
 // loans is how many loans the library of these tests has: enough for each stage to last a moment.
@@ -26,8 +28,13 @@ type site struct {
 // emptySite is a folder and an empty database.
 func emptySite(t testing.TB, engine string) *site {
 	t.Helper()
+	return emptySiteOn(t, engine, nil)
+}
+
+func emptySiteOn(t testing.TB, engine string, own *testdb.Server) *site {
+	t.Helper()
 	dir := t.TempDir()
-	s := &site{place: newPlace(t, engine, filepath.Join(dir, "db")), t: t, dir: dir}
+	s := &site{place: newPlaceOn(t, engine, filepath.Join(dir, "db"), own), t: t, dir: dir}
 	s.env = append(os.Environ(), "DATABASE_URL="+s.url, "HOME="+dir)
 	t.Cleanup(func() { leakedInState(t, dir, passwords(s.url)) })
 	return s
@@ -35,7 +42,13 @@ func emptySite(t testing.TB, engine string) *site {
 
 func newSite(t testing.TB, engine string) *site {
 	t.Helper()
-	s := emptySite(t, engine)
+	return newSiteOn(t, engine, nil)
+}
+
+// newSiteOn is newSite on a server of the test's own; nil = the one that tests share.
+func newSiteOn(t testing.TB, engine string, own *testdb.Server) *site {
+	t.Helper()
+	s := emptySiteOn(t, engine, own)
 	folder := s.folder()
 	if err := apply(s.url, "goose", folder, "20240402090000"); err != nil {
 		t.Fatal(err)
