@@ -29,7 +29,7 @@ func (b *bench) stepClock(t *testing.T, k int) {
 	x := b.begin(t, map[bool]string{true: "clock steps back", false: "clock steps forward"}[step > 0], k)
 	c := x.site.start(t, "rebuild", "--yes", "--strategy", strategy)
 	x.hit(x.stageOf(k), c, c.kill)
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	if c.code != -1 {
 		x.finish(x.ended(c))
 		return

@@ -63,7 +63,7 @@ func (b *bench) misbehave(t *testing.T, k int) {
 		c.interrupt(t)
 		x.site.wait(c)
 	}
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	x.orphan(mode == "fork")
 	x.site.write(t, "mode", "")
 	if c.code == -1 {

@@ -162,14 +162,18 @@ func (b *bench) breakDisk(t *testing.T, k int) {
 	x.site.configure(t, migrationsOf(t, b.engine), "repository: {url: ./repository}\n")
 	d := newDisk(t, folders[where])
 	c := x.site.start(t, "rebuild", "--yes", "--strategy", strategy)
-	x.hit(x.stageOf(k/len(list)), c, func() {
+	stage := x.stageOf(k / len(list))
+	if where == "repository" { // nothing is written there later on
+		stage = []string{"backup", "preflight"}[x.random.IntN(2)]
+	}
+	x.hit(stage, c, func() {
 		if what == "disk full" {
 			d.fill(4096 * int64(x.random.IntN(6)))
 		} else {
 			d.readOnly()
 		}
 	})
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	d.mend()
 	o := x.after(c, strategy)
 	d.release(len(x.problems) > 0)
@@ -182,7 +186,7 @@ func (b *bench) limitFiles(t *testing.T, k int) {
 	x := b.begin(t, "files limited", k)
 	x.site.wrap = []string{"sh", "-c", "ulimit -f " + decimal(1+x.random.IntN(120)) + `; exec "$0" "$@"`}
 	c := x.site.run(t, "rebuild", "--yes", "--strategy", strategy)
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	x.site.wrap = nil
 	x.finish(x.after(c, strategy))
 }

@@ -76,7 +76,7 @@ func (b *bench) kill(t *testing.T, k int) {
 	stop := x.aim(fault, strategy, c.kill)
 	x.site.wait(c)
 	stop()
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	if c.code != -1 {
 		x.finish(x.ended(c))
 		return

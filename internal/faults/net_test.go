@@ -97,7 +97,7 @@ func (b *bench) disturb(t *testing.T, k int) {
 	x.site.address = strings.Replace(x.site.address, b.server.Addr(), w.proxy.Listen, 1)
 	c := x.site.start(t, "rebuild", "--yes", "--strategy", strategy)
 	x.hit(x.stageOf(k/len(kinds)), c, func() { disturbances()[kind](w, x) })
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	w.mend()
 	o := x.after(c, strategy)
 	if kind == "connection slow" && c.code != 0 {

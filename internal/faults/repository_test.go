@@ -114,7 +114,7 @@ func (b *bench) damageRun(t *testing.T, k int) {
 	c := x.site.start(t, "rebuild", "--yes", "--strategy", strategy)
 	between := []string{"create", "replay", "load", "compare-data", "advance"}[k%5]
 	x.hit(between, c, c.kill)
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	if c.code != -1 { // it was quicker
 		x.finish(x.ended(c))
 		return
@@ -149,7 +149,7 @@ func (b *bench) damageBackup(t *testing.T, k int) {
 	if c.code == 0 {
 		x.violation("a damaged snapshot was restored")
 	}
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	x.asItWas()
 	x.finish(refused)
 }

@@ -53,6 +53,6 @@ func (b *bench) revoke(t *testing.T, w *warden, k int) {
 	if x.hit(x.stageOf(k), c, func() { w.exec(w.takes) }) {
 		w.exec(w.give)
 	}
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	x.finish(x.after(c, strategy))
 }

@@ -95,7 +95,7 @@ func (b *bench) killServer(t *testing.T, k int) {
 	if hit {
 		b.server.Start(t)
 	}
-	x.stage = stage(x.site.journal())
+	x.stage = x.site.stage()
 	x.finish(x.after(c, strategy))
 }
 

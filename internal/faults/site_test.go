@@ -181,10 +181,10 @@ func entries(journal string) (list []entry) {
 	return list
 }
 
-// stage is where a run is that has this journal.
-func stage(journal string) string {
+// stage is where the newest run is, as its journal tells.
+func (s *site) stage() string {
 	at := "begin"
-	for _, e := range entries(journal) {
+	for _, e := range entries(s.journal()) {
 		switch {
 		case e.Kind == "end":
 			at = "end"

@@ -167,7 +167,7 @@ func (x *trial) stopped(strategy string) {
 			touched[s] = true
 		}
 	}
-	if diff := x.bench.truth.isOld(v); diff != "" && !touched[stage(x.site.journal())] {
+	if diff := x.bench.truth.isOld(v); diff != "" && !touched[x.site.stage()] {
 		x.violation("the run had not come to the database, and it is not what it was: %s", diff)
 	}
 }
