@@ -34,6 +34,12 @@ func engines() []string { return []string{"sqlite", "postgres", "mariadb", "mysq
 // newPlace makes an empty database; folder is where a SQLite file goes.
 func newPlace(t testing.TB, engine, folder string) *place {
 	t.Helper()
+	return newPlaceOn(t, engine, folder, nil)
+}
+
+// newPlaceOn is newPlace on a server of the test's own; nil = the one that tests share.
+func newPlaceOn(t testing.TB, engine, folder string, own *testdb.Server) *place {
+	t.Helper()
 	p := &place{tb: t, engine: engine}
 	switch engine {
 	case "sqlite":
@@ -54,6 +60,9 @@ func newPlace(t testing.TB, engine, folder string) *place {
 		p.server = testdb.MySQL(t)
 	default:
 		t.Fatalf("no engine is called %s", engine)
+	}
+	if own != nil {
+		p.server = own
 	}
 	p.name, p.url = p.server.NewDatabase(t)
 	if p.familyDir() == "mysql" {
