@@ -48,4 +48,4 @@ faults: install-test-servers
 	MULLIGAN_FAULTS_TRIALS=$(or $(TRIALS),1040) MULLIGAN_FAULTS_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout=60m -run='^Test[^S]' -v ./internal/faults
 
 soak: install-test-servers
-	MULLIGAN_SOAK_TIME=$(or $(TIME),10m) MULLIGAN_FAULTS_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout=0 -run='^TestSoak' -v ./internal/faults
+	MULLIGAN_SOAK_TIME=$(or $(TIME),10m) MULLIGAN_FAULTS_SEED=$(or $(SEED),1) $(GO) test -count=1 -timeout=0 -parallel=4 -run='^TestSoak' -v ./internal/faults

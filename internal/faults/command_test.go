@@ -14,7 +14,7 @@ import (
 // It applies goose's files that the ledger does not name.
 const tool = `#!/bin/sh
 db=${DATABASE_URL#sqlite:}
-case $db in *__mulligan_d*) mode= ;; *) mode=$(cat mode 2>/dev/null) ;; esac # the doctor's replay goes by
+case $db in *__mulligan_d??????) mode= ;; *) mode=$(cat mode 2>/dev/null) ;; esac # the doctor's replay goes by
 case $mode in
 hang) echo $$ >pid; exec sleep 1000 ;;
 deaf) trap '' TERM INT HUP; echo $$ >pid; while :; do sleep 1; done ;;
