@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	lib "modernc.org/sqlite/lib"
 
@@ -124,7 +125,10 @@ func (s *Server) create(ctx context.Context, name string, like *engine.Info) (er
 	if err := free(name); err != nil {
 		return err
 	}
-	draft := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text()+".new")
+	if err := sweep(name); err != nil {
+		return err
+	}
+	draft := draftName(name)
 	file, err := os.OpenFile(draft, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return folderError(filepath.Dir(name), err)
@@ -146,6 +150,31 @@ func (s *Server) create(ctx context.Context, name string, like *engine.Info) (er
 		return err
 	}
 	return syncFolder(filepath.Dir(name))
+}
+
+// draftName is where a database is built, beside its place.
+func draftName(name string) string {
+	return filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text()+".new")
+}
+
+// sweep removes the drafts of a database that a killed Create has left. Whoever makes, moves or drops a database of the
+// name holds the lock on it, so nobody is at work on one.
+func sweep(name string) error {
+	files, err := os.ReadDir(filepath.Dir(name))
+	if err != nil {
+		return nil // what is wrong with the folder is told by what comes next
+	}
+	for _, f := range files {
+		rest, ok := strings.CutPrefix(f.Name(), "."+filepath.Base(name)+".")
+		random, ends := strings.CutSuffix(rest, ".new")
+		if !ok || !ends || len(random) != len(rand.Text()) || strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") != "" {
+			continue
+		}
+		if err := removeFiles(filepath.Join(filepath.Dir(name), f.Name())); err != nil {
+			return fmt.Errorf("remove what an earlier try has left: %w", err)
+		}
+	}
+	return nil
 }
 
 // shape gives an empty file the properties of another. The order matters: encoding and page size
@@ -239,6 +268,9 @@ func (s *Server) Drop(ctx context.Context, name string) error {
 func (s *Server) drop(ctx context.Context, name string) error {
 	if s.readOnly {
 		return fmt.Errorf("the url says mode=ro: %w", engine.ErrDenied)
+	}
+	if err := sweep(name); err != nil {
+		return err
 	}
 	alone, err := s.guard(ctx, name)
 	// A file that SQLite cannot read has no sessions to protect; it goes as it is.

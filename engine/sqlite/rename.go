@@ -46,7 +46,7 @@ func (s *Server) Rename(ctx context.Context, moves ...engine.Move) error {
 		guards[m.From] = g
 	}
 	for i, m := range moves {
-		err := move(m, guards)
+		err := errors.Join(sweep(m.To), move(m, guards))
 		if err == nil {
 			continue
 		}

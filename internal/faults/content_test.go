@@ -42,12 +42,12 @@ func (l *library) content(ctx context.Context, name string) (*content, error) {
 }
 
 func (c *content) readSQLite(ctx context.Context, db *sql.DB) error {
-	tables, err := lines(ctx, db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+	tables, err := query(ctx, db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
 	if err != nil {
 		return err
 	}
 	for _, t := range tables {
-		columns, err := lines(ctx, db, "SELECT group_concat('quote(\"' || name || '\")', ', ') FROM pragma_table_info('"+t+"')")
+		columns, err := query(ctx, db, "SELECT group_concat('quote(\"' || name || '\")', ', ') FROM pragma_table_info('"+t+"')")
 		if err != nil {
 			return err
 		}
@@ -55,18 +55,18 @@ func (c *content) readSQLite(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 	}
-	if c.objects, err = lines(ctx, db, "SELECT type, name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence'"); err != nil {
+	if c.objects, err = query(ctx, db, "SELECT type, name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence'"); err != nil {
 		return err
 	}
-	numbered, err := lines(ctx, db, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
+	numbered, err := query(ctx, db, "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
 	if err == nil && len(numbered) > 0 { // it comes with the first table that needs it
-		c.numbers, err = lines(ctx, db, "SELECT name, seq FROM sqlite_sequence WHERE name <> '"+ledgerTable+"'")
+		c.numbers, err = query(ctx, db, "SELECT name, seq FROM sqlite_sequence WHERE name <> '"+ledgerTable+"'")
 	}
 	return err
 }
 
 func (c *content) readPostgres(ctx context.Context, db *sql.DB) error {
-	tables, err := lines(ctx, db, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+	tables, err := query(ctx, db, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (c *content) readPostgres(ctx context.Context, db *sql.DB) error {
 			return err
 		}
 	}
-	if c.objects, err = lines(ctx, db, `
+	if c.objects, err = query(ctx, db, `
 		SELECT concat_ws(' ', 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod), attnotnull, attidentity, pg_get_expr(adbin, adrelid))
 			FROM pg_attribute JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 			WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
@@ -86,7 +86,7 @@ func (c *content) readPostgres(ctx context.Context, db *sql.DB) error {
 		UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind <> 'a'`); err != nil {
 		return err
 	}
-	c.numbers, err = lines(ctx, db, "SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public' AND sequencename NOT LIKE '"+ledgerTable+"%'")
+	c.numbers, err = query(ctx, db, "SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public' AND sequencename NOT LIKE '"+ledgerTable+"%'")
 	return err
 }
 
@@ -94,14 +94,14 @@ func (c *content) readPostgres(ctx context.Context, db *sql.DB) error {
 var counter = regexp.MustCompile(` AUTO_INCREMENT=(\d+)`)
 
 func (c *content) readMySQL(ctx context.Context, db *sql.DB, name string) error {
-	tables, err := lines(ctx, db, "SHOW FULL TABLES")
+	tables, err := query(ctx, db, "SHOW FULL TABLES")
 	if err != nil {
 		return err
 	}
 	for _, line := range tables {
 		t, kind, _ := strings.Cut(line, "\t")
 		if kind == "VIEW" {
-			def, err := lines(ctx, db, "SHOW CREATE VIEW `"+t+"`")
+			def, err := query(ctx, db, "SHOW CREATE VIEW `"+t+"`")
 			if err != nil {
 				return err
 			}
@@ -111,7 +111,7 @@ func (c *content) readMySQL(ctx context.Context, db *sql.DB, name string) error 
 		if err := c.table(ctx, db, t, "SELECT * FROM `"+t+"`"); err != nil {
 			return err
 		}
-		def, err := lines(ctx, db, "SHOW CREATE TABLE `"+t+"`")
+		def, err := query(ctx, db, "SHOW CREATE TABLE `"+t+"`")
 		if err != nil {
 			return err
 		}
@@ -120,12 +120,12 @@ func (c *content) readMySQL(ctx context.Context, db *sql.DB, name string) error 
 		}
 		c.objects = append(c.objects, counter.ReplaceAllString(def[0], ""))
 	}
-	for _, query := range []string{
+	for _, text := range []string{
 		"SELECT 'trigger', trigger_name, event_object_table, event_manipulation, action_timing, action_statement, definer FROM information_schema.triggers WHERE trigger_schema = '" + name + "'",
 		"SELECT 'routine', routine_name, routine_type, routine_definition FROM information_schema.routines WHERE routine_schema = '" + name + "'",
 		"SELECT 'event', event_name, event_definition FROM information_schema.events WHERE event_schema = '" + name + "'",
 	} {
-		more, err := lines(ctx, db, query)
+		more, err := query(ctx, db, text)
 		if err != nil {
 			return err
 		}
@@ -134,8 +134,8 @@ func (c *content) readMySQL(ctx context.Context, db *sql.DB, name string) error 
 	return nil
 }
 
-func (c *content) table(ctx context.Context, db *sql.DB, name, query string) error {
-	rows, err := lines(ctx, db, query)
+func (c *content) table(ctx context.Context, db *sql.DB, name, text string) error {
+	rows, err := query(ctx, db, text)
 	slices.Sort(rows)
 	c.rows[name] = rows
 	return err

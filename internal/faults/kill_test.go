@@ -20,9 +20,6 @@ func shares() map[string]int {
 	return map[string]int{"sqlite": 600, "postgres": 150, "mariadb": 130, "mysql": 120}
 }
 
-// journalLines is how many lines the journal of a rebuild has that nothing happens to.
-const journalLines = 25
-
 // TestKilled kills mulligan with SIGKILL at each line of its journal, some instants after it, at random instants, and while
 // databases change their names; and lets another process end what it left.
 func TestKilled(t *testing.T) {
@@ -94,21 +91,34 @@ func (x *trial) aim(fault, strategy string, do func()) (stop func()) {
 		timer := time.AfterFunc(time.Duration(x.random.Int64N(took*3/2)), do)
 		return func() { timer.Stop() }
 	case atRename:
-		// In place the old database is set aside in create, whose start is line 9; beside in swap, whose start is line 21.
-		n := map[string]int{"in-place": 9, "beside": 21}[strategy]
-		return x.site.at(x.t, n, time.Duration(x.random.Int64N(took/4)), do)
+		stage := map[string]string{"in-place": "create", "beside": "swap"}[strategy] // where the old database is set aside
+		return x.site.at(x.t, starts(stage), time.Duration(x.random.Int64N(took/4)), do)
 	}
 	// A small set takes its lines at random, a large one has each in turn.
 	n := x.number / 2
 	if !made.settings.whole() {
-		n = x.random.IntN(journalLines)
+		n = x.random.IntN(x.bench.lines)
 	}
-	return x.site.at(x.t, 1+n%journalLines, instants()[x.random.IntN(len(instants()))], do)
+	return x.site.at(x.t, lines(1+n%x.bench.lines), instants()[x.random.IntN(len(instants()))], do)
 }
 
-// at calls do once, some time after the n-th line of the site's first journal is there. The returned function ends
-// the watch.
-func (s *site) at(t testing.TB, n int, after time.Duration, do func()) (stop func()) {
+// moment tells whether a journal has come so far.
+type moment func(journal []byte) bool
+
+// lines is the moment when a journal has n lines.
+func lines(n int) moment {
+	return func(journal []byte) bool { return bytes.Count(journal, []byte("\n")) >= n }
+}
+
+// starts is the moment when a stage starts.
+func starts(stage string) moment {
+	return func(journal []byte) bool {
+		return bytes.Contains(journal, []byte(`"kind":"start","stage":"`+stage+`"`))
+	}
+}
+
+// at calls do once, some time after the moment of the site's first journal. The returned function ends the watch.
+func (s *site) at(t testing.TB, when moment, after time.Duration, do func()) (stop func()) {
 	t.Helper()
 	w, err := fsnotify.NewWatcher()
 	if err == nil {
@@ -118,7 +128,7 @@ func (s *site) at(t testing.TB, n int, after time.Duration, do func()) (stop fun
 		t.Fatal(err)
 	}
 	var done sync.WaitGroup
-	done.Go(func() { s.watch(w, n, after, do) })
+	done.Go(func() { s.watch(w, when, after, do) })
 	return func() {
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -127,8 +137,8 @@ func (s *site) at(t testing.TB, n int, after time.Duration, do func()) (stop fun
 	}
 }
 
-// watch waits for the line. The run's folder and its journal come into being while it watches.
-func (s *site) watch(w *fsnotify.Watcher, n int, after time.Duration, do func()) {
+// watch waits for the moment. The run's folder and its journal come into being while it watches.
+func (s *site) watch(w *fsnotify.Watcher, when moment, after time.Duration, do func()) {
 	for event := range w.Events {
 		folder := event.Name
 		if strings.HasSuffix(folder, "journal.jsonl") {
@@ -139,7 +149,7 @@ func (s *site) watch(w *fsnotify.Watcher, n int, after time.Duration, do func())
 			}
 		}
 		text, err := os.ReadFile(filepath.Join(folder, "journal.jsonl"))
-		if errors.Is(err, os.ErrNotExist) || bytes.Count(text, []byte("\n")) < n {
+		if errors.Is(err, os.ErrNotExist) || !when(text) {
 			continue
 		}
 		timer := time.NewTimer(after)

@@ -178,11 +178,11 @@ func (l *library) exec(ctx context.Context, name string, statements ...string) e
 	return nil
 }
 
-// lines gives the rows of a query as text: the cells joined, NULL as NULL.
-func lines(ctx context.Context, db *sql.DB, query string) (list []string, err error) {
-	rows, err := db.QueryContext(ctx, query)
+// query gives the rows of a query as text: the cells joined, NULL as NULL.
+func query(ctx context.Context, db *sql.DB, text string) (list []string, err error) {
+	rows, err := db.QueryContext(ctx, text)
 	if err != nil {
-		return nil, fmt.Errorf("%.200s: %w", query, err)
+		return nil, fmt.Errorf("%.200s: %w", text, err)
 	}
 	defer rows.Close()
 	columns, err := rows.Columns()
@@ -215,7 +215,7 @@ func lines(ctx context.Context, db *sql.DB, query string) (list []string, err er
 
 // relatives lists the databases whose names begin with one, without that prefix; the database itself is "". A killed
 // SQLite run also leaves files beside a file, and hidden ones: all are listed but locks.
-func (l *library) relatives(ctx context.Context, name string) (list []string, err error) {
+func (l *library) relatives(ctx context.Context, name string) (found []string, err error) {
 	var all []string
 	if l.server == nil {
 		all, err = filepath.Glob(name + "*")
@@ -224,24 +224,24 @@ func (l *library) relatives(ctx context.Context, name string) (list []string, er
 			all = append(all, name+" draft "+filepath.Base(d))
 		}
 	} else {
-		query := "SELECT datname FROM pg_database"
+		list := "SELECT datname FROM pg_database"
 		if l.engine != "postgres" {
-			query = "SELECT schema_name FROM information_schema.schemata"
+			list = "SELECT schema_name FROM information_schema.schemata"
 		}
 		var db *sql.DB
 		if db, err = l.open(""); err != nil {
 			return nil, err
 		}
 		defer db.Close()
-		all, err = lines(ctx, db, query)
+		all, err = query(ctx, db, list)
 	}
 	for _, other := range all {
 		if rest, ok := strings.CutPrefix(other, name); ok && (rest == "" || strings.HasPrefix(rest, "__mulligan_") || l.server == nil) {
-			list = append(list, rest)
+			found = append(found, rest)
 		}
 	}
-	slices.Sort(list)
-	return list, err
+	slices.Sort(found)
+	return found, err
 }
 
 // remove drops a database and all its relatives.

@@ -9,11 +9,6 @@ import (
 // servers are the engines that have one.
 func servers() []string { return []string{"mysql", "mariadb", "postgres"} }
 
-// startLines are the lines of the journal at which each stage of a rebuild starts.
-func startLines() map[string]int {
-	return map[string]int{"preflight": 2, "backup": 5, "verify": 7, "create": 9, "replay": 11, "compare-schema": 13, "load": 15, "compare-data": 17, "advance": 19, "swap": 21, "report": 23}
-}
-
 // few is how many trials of a fault are made on an engine: some in a plain go test, more in `make faults`.
 func few(small, large int) int {
 	if made.settings.whole() {
@@ -54,7 +49,7 @@ func (x *trial) stageOf(k int) string {
 // and goes on when the fault is done. It waits for the run's end, and tells whether the fault came before.
 func (x *trial) hit(stage string, c *command, do func()) bool {
 	reached, ended := make(chan struct{}), make(chan struct{})
-	stop := x.site.at(x.t, startLines()[stage], time.Duration(x.random.Int64N(int64(x.bench.took/8))), func() {
+	stop := x.site.at(x.t, starts(stage), time.Duration(x.random.Int64N(int64(x.bench.took/8))), func() {
 		_ = c.cmd.Process.Signal(syscall.SIGSTOP) // it may have ended
 		close(reached)
 	})

@@ -25,7 +25,7 @@ func outcomes() []outcome { return []outcome{proved, refused, resumed, undone} }
 
 // stages are the stages of a rebuild, in their order, between what comes before the first and after the last.
 func stages() []string {
-	return []string{"begin", "preflight", "backup", "verify", "create", "replay", "compare-schema", "load", "compare-data", "advance", "swap", "report", "end"}
+	return []string{"begin", "preflight", "backup", "verify", "create", "replay", "compare-schema", "load", "compare-data", "keep", "advance", "swap", "report", "end"}
 }
 
 // line is one line of the table, but for its figures.
