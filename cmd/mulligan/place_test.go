@@ -221,6 +221,9 @@ func (p *place) dump(t testing.TB, name string, tables ...string) string {
 	}
 	var lines []string
 	for line := range strings.Lines(text) {
+		if p.engine == "mariadb" && strings.Contains(line, " TRIGGER ") {
+			line = strings.ReplaceAll(line, "`", "") // a rename of the table puts quotes round its name in them
+		}
 		// PostgreSQL's client puts a new random word into each dump.
 		if !strings.HasPrefix(line, `\restrict`) && !strings.HasPrefix(line, `\unrestrict`) {
 			lines = append(lines, line)
