@@ -79,6 +79,7 @@ func size(n int64) string {
 
 // took writes a duration for people.
 func took(d time.Duration) string {
+	d = max(d, 0) // a clock that was set back
 	switch {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
