@@ -143,7 +143,7 @@ func TestRenameCycle(t *testing.T) {
 
 // TestRenameGoesOn breaks a Rename at points all along its way, as a kill would, and calls it again.
 func TestRenameGoesOn(t *testing.T) {
-	const points = 40
+	const points = 24
 	each(t, func(t *testing.T, server *testdb.Server) {
 		const never = 1 << 30
 		s, live, fresh, aside := pair(t, server)
