@@ -17,7 +17,7 @@ import (
 
 // shares are how many of a thousand kills are each engine's: what a trial costs differs.
 func shares() map[string]int {
-	return map[string]int{"sqlite": 600, "postgres": 150, "mariadb": 130, "mysql": 120}
+	return map[string]int{"sqlite": 640, "postgres": 110, "mariadb": 130, "mysql": 120}
 }
 
 // TestKilled kills mulligan with SIGKILL at each line of its journal, some instants after it, at random instants, and while
