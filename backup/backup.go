@@ -79,6 +79,9 @@ func Run(ctx context.Context, src Source, s store.Store, o *Options) (*snapshot.
 		return nil, fmt.Errorf("open a consistent view of %s: %w", src.Name, err)
 	}
 	defer view.Close()
+	if err := b.compare(ctx); err != nil {
+		return nil, err
+	}
 	if err := b.describe(ctx, view); err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ type job struct {
 	keepsakes []schema.Keepsake
 	before    *schema.Schema
 	selection *Selection
-	marks     map[schema.Name]string
+	since     map[schema.Name]string // marks to compare with the base's
 	manifest  *snapshot.Manifest
 }
 

@@ -19,8 +19,11 @@ import (
 type marked struct {
 	engine.DB
 	marks map[schema.Name]string
+	busy  bool
 	read  []string
 }
+
+func (m *marked) Quiet(context.Context) (bool, error) { return !m.busy, nil }
 
 func (m *marked) Marks(context.Context, []*schema.Table) (map[schema.Name]string, error) {
 	return m.marks, nil
@@ -47,13 +50,15 @@ func TestRunFromBase(t *testing.T) {
 	for name, tc := range map[string]struct {
 		was, is map[schema.Name]string
 		where   string
+		busy    bool
 		read    []string
 	}{
-		"one changed":    {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "2", ledger: "1"}, "", []string{"users"}},
-		"none changed":   {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "1", ledger: "1"}, "", nil},
-		"none known":     {nil, map[schema.Name]string{users: "1", ledger: "1"}, "", []string{"schema_migrations", "users"}},
-		"not known now":  {map[schema.Name]string{users: "", ledger: ""}, nil, "", []string{"schema_migrations", "users"}},
-		"with condition": {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "1", ledger: "1"}, "balance > 0", []string{"users"}},
+		"one changed":    {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "2", ledger: "1"}, "", false, []string{"users"}},
+		"none changed":   {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "1", ledger: "1"}, "", false, nil},
+		"none known":     {nil, map[schema.Name]string{users: "1", ledger: "1"}, "", false, []string{"schema_migrations", "users"}},
+		"not known now":  {map[schema.Name]string{users: "", ledger: ""}, nil, "", false, []string{"schema_migrations", "users"}},
+		"not quiet":      {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "1", ledger: "1"}, "", true, []string{"schema_migrations", "users"}},
+		"with condition": {map[schema.Name]string{users: "1", ledger: "1"}, map[schema.Name]string{users: "1", ledger: "1"}, "balance > 0", false, []string{"users"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, s := source(t, 20), storetest.Memory()
@@ -76,7 +81,7 @@ func TestRunFromBase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			db.marks, db.read = tc.is, nil
+			db.marks, db.busy, db.read = tc.is, tc.busy, nil
 			o.Base = &backup.Base{Reader: reader, Marks: tc.was}
 			second, err := backup.Run(t.Context(), src, s, o)
 			if err != nil {

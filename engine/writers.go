@@ -15,6 +15,9 @@ type Marker interface {
 	// A mark that differs proves nothing. What cannot be known, for want of a privilege, of a counter, or because the server
 	// started again, is left out; that is no error. It changes no row.
 	Marks(ctx context.Context, tables []*schema.Table) (map[schema.Name]string, error)
+	// Quiet tells whether nobody can have made a change that a view which is open now sees, and that marks taken from now on do not
+	// show yet. Where it is so, marks of this moment can be compared although the database still serves.
+	Quiet(ctx context.Context) (bool, error)
 }
 
 // Fencer is a database that can make writers wait while readers go on.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -69,8 +70,11 @@ func (r *Run) base(ctx context.Context) (*backup.Base, error) {
 			continue
 		}
 		reader, err := snapshot.Open(ctx, r.Store, r.Header.Target, n.Base)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrCorrupt) {
 			return nil, nil // without it every table is read again
+		}
+		if err != nil {
+			return nil, err
 		}
 		return &backup.Base{Reader: reader, Marks: marksOf(entries, n.Base)}, nil
 	}
@@ -95,10 +99,13 @@ func (r *Run) refresh(ctx context.Context, j *journal.Journal, at time.Time) err
 	if err != nil {
 		return err
 	}
+	// The start takes back every proof: the schema may have changed as well. Killed after it, the run takes its snapshot anew.
+	if err := j.Append(journal.KindStart, "preflight", nil); err != nil {
+		return err
+	}
 	if err := j.Append(journal.KindNote, refreshNote, refreshed{id, r.Header.Snapshot}); err != nil {
 		return err
 	}
 	r.Header.Snapshot = id
-	// The start takes back every proof: the schema may have changed as well.
-	return j.Append(journal.KindStart, "preflight", nil)
+	return nil
 }

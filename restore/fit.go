@@ -36,20 +36,15 @@ func Fit(tables []*snapshot.Table, s *schema.Schema, mapping []Mapping) []Misfit
 }
 
 func misfitError(at migration.ID, misfits []Misfit) error {
-	const most = 8
-	lines := make([]string, 0, most+1)
+	lines := make([]string, len(misfits))
 	for i, m := range misfits {
-		if i == most {
-			lines = append(lines, fmt.Sprintf("and %d more", len(misfits)-most))
-			break
-		}
-		lines = append(lines, m.String())
+		lines[i] = m.String()
 	}
 	where := "after migration " + string(at)
 	if at == "" {
 		where = "before the first migration"
 	}
-	return fmt.Errorf("%w, nearest %s:\n  %s", ErrMisfit, where, strings.Join(lines, "\n  "))
+	return fmt.Errorf("%w, nearest %s:\n  %s", ErrMisfit, where, strings.Join(few(lines), "\n  "))
 }
 
 // Records are the ledger's records as a snapshot holds them.

@@ -167,9 +167,5 @@ func (b *Build) sameRows(ctx context.Context, db engine.DB, read bool) error {
 }
 
 func alteredError(lines []string) error {
-	const most = 8
-	if more := len(lines) - most; more > 0 {
-		lines = append(lines[:most:most], fmt.Sprintf("and %d more", more))
-	}
-	return fmt.Errorf("%w:\n  %s", ErrAltered, strings.Join(lines, "\n  "))
+	return fmt.Errorf("%w:\n  %s", ErrAltered, strings.Join(few(lines), "\n  "))
 }

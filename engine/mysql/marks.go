@@ -48,6 +48,9 @@ func (db *DB) Marks(ctx context.Context, tables []*schema.Table) (map[schema.Nam
 	return marks, nil
 }
 
+// Quiet implements [engine.Marker]. MySQL sets UPDATE_TIME before a change is visible, MariaDB somewhere in its commit.
+func (db *DB) Quiet(context.Context) (bool, error) { return db.Family() == engine.MySQL, nil }
+
 // marks asks for the open transactions last: one that begins after the times were read is younger than any that counts.
 func (db *DB) marks(ctx context.Context, tables []*schema.Table) (map[schema.Name]string, error) {
 	started, err := db.started(ctx)

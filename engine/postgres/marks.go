@@ -89,6 +89,15 @@ func (d *database) Marks(ctx context.Context, tables []*schema.Table) (map[schem
 	return marks, nil
 }
 
+// Quiet implements [engine.Marker]: sessions keep counts back for a while after their transactions, so there may be none but ours.
+func (d *database) Quiet(ctx context.Context) (bool, error) {
+	n, err := d.server.others(ctx, d.name)
+	if err != nil {
+		return false, fmt.Errorf("look who uses database %s: %w", d.name, mapped(ctx, err))
+	}
+	return n == 0, nil
+}
+
 // readMarks reads the epoch before and after the counters, so that none of them is of another. Each statement is a transaction of
 // its own: within one, statistics stay as they were first read (PostgreSQL manual, stats_fetch_consistency).
 func readMarks(ctx context.Context, c *pgx.Conn, tables []*schema.Table) (map[schema.Name]string, error) {

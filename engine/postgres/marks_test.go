@@ -205,3 +205,31 @@ func TestFenceBesideDeadlock(t *testing.T) {
 		t.Errorf("fence: %v", err)
 	}
 }
+
+// A session that is still there can have written what no mark shows: the database is quiet when all others have left it.
+func TestQuietWhenOthersHaveLeft(t *testing.T) {
+	server := testdb.Postgres(t)
+	name, address := server.NewDatabase(t)
+	writeIn(t, server, name, "CREATE TABLE thing (id int)")
+	db := openDB(t, address, name)
+	quiet := func() bool {
+		t.Helper()
+		is, err := db.(engine.Marker).Quiet(limit(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	other := server.Open(t, name)
+	if _, err := other.ExecContext(limit(t), "INSERT INTO thing VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	if quiet() {
+		t.Error("a session that has just written is there, and the database is called quiet")
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for !quiet() { // until the server has ended it; limit ends the wait
+	}
+}

@@ -48,6 +48,9 @@ func (d *DB) Marks(ctx context.Context, tables []*schema.Table) (map[schema.Name
 	return marks, nil
 }
 
+// Quiet implements [engine.Marker]: what tells of a change is in the file, or in its log, with the change.
+func (d *DB) Quiet(context.Context) (bool, error) { return true, nil }
+
 // mark reads the file's mark, "" where there is none, and the tables that it holds for.
 func (d *DB) mark(ctx context.Context) (mark string, names map[string]bool, err error) {
 	conn, err := d.Conn(ctx)
