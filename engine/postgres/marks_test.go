@@ -212,9 +212,10 @@ func TestQuietWhenOthersHaveLeft(t *testing.T) {
 	name, address := server.NewDatabase(t)
 	writeIn(t, server, name, "CREATE TABLE thing (id int)")
 	db := openDB(t, address, name)
+	ctx := limit(t)
 	quiet := func() bool {
 		t.Helper()
-		is, err := db.(engine.Marker).Quiet(limit(t))
+		is, err := db.(engine.Marker).Quiet(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,6 +231,6 @@ func TestQuietWhenOthersHaveLeft(t *testing.T) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for !quiet() { // until the server has ended it; limit ends the wait
+	for !quiet() { // until the server has ended it, or ctx ends
 	}
 }
