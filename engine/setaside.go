@@ -56,7 +56,7 @@ func (a *SetAside) Drop(ctx context.Context, begin func() error) (err error) {
 	if err := session.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
 		return fmt.Errorf("ask database %s: %w", a.database, err)
 	}
-	if err := a.unused(ctx); err != nil {
+	if err := AwaitUnused(ctx, a.server, a.name, asidePatience); err != nil {
 		return err
 	}
 	if err := begin(); err != nil {
@@ -65,23 +65,21 @@ func (a *SetAside) Drop(ctx context.Context, begin func() error) (err error) {
 	return a.server.Drop(ctx, a.name)
 }
 
-// unused waits a moment for sessions that are about to be gone.
-func (a *SetAside) unused(ctx context.Context) error {
-	for until := time.Now().Add(asidePatience); ; {
-		info, err := a.server.Stat(ctx, a.name)
-		if err != nil {
+// AwaitUnused waits until nobody uses a database, no longer than patience: a server may list sessions that have just ended.
+// Errors: [ErrInUse].
+func AwaitUnused(ctx context.Context, s Server, name string, patience time.Duration) error {
+	for until := time.Now().Add(patience); ; {
+		info, err := s.Stat(ctx, name)
+		if err != nil || info.Sessions == 0 {
 			return err
 		}
-		if info.Sessions == 0 {
-			return nil
-		}
 		if time.Now().After(until) {
-			return fmt.Errorf("database %s: %w: %d sessions", a.name, ErrInUse, info.Sessions)
+			return fmt.Errorf("database %s: %w: %d sessions", name, ErrInUse, info.Sessions)
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (b *Build) unchangedAside(ctx context.Context) error {
 	if !b.SameRows {
 		return nil
 	}
-	err := b.nobodyLeft(ctx, b.Aside)
+	err := engine.AwaitUnused(ctx, b.Server, b.Aside, leavePatience)
 	if err == nil {
 		err = b.unchanged(ctx, b.Aside)
 	}
@@ -63,27 +63,9 @@ func (b *Build) unchangedAside(ctx context.Context) error {
 	return err
 }
 
-// leavePatience is how long those may take to go who came to the old database just before it lost its name.
+// leavePatience is how long those may take to go who came to the old database just before it lost its name: a SQLite file can be
+// opened by its old name in the last moment and written to later. Nobody can come by that name any more.
 const leavePatience = 2 * time.Second
-
-// nobodyLeft proves that nobody has the set-aside database open. A SQLite file can be opened by its old name in the last
-// moment and written to later; nobody can come by that name any more.
-func (b *Build) nobodyLeft(ctx context.Context, name string) error {
-	for end := time.Now().Add(leavePatience); ; {
-		info, err := b.Server.Stat(ctx, name)
-		if err != nil || info.Sessions == 0 {
-			return err
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("database %s, set aside as %s: %w: %d sessions", b.Name, name, engine.ErrInUse, info.Sessions)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
 
 // unchanged proves that a database, whatever it is called now, has the snapshot's tables with their columns and rows.
 func (b *Build) unchanged(ctx context.Context, name string) (err error) {

@@ -52,11 +52,7 @@ type undisturbed struct {
 }
 
 func (e *env) undisturbed(t testing.TB) *undisturbed {
-	i := e.resumable(t, nil)
-	if err := i.begin(); err != nil {
-		t.Fatal(err)
-	}
-	i.loadAll()
+	i := e.loaded(t, nil)
 	finish(t, i.loader, i.numbers...)
 	want := &undisturbed{rows: map[string][]string{}, sequences: inspect(t, i.db).Sequences}
 	for _, name := range filled() {
@@ -163,6 +159,17 @@ func (i *interrupted) loadAll() {
 	i.load("counted", counted()...)
 }
 
+// loaded is a load of which all rows are in, and that has not finished.
+func (e *env) loaded(t testing.TB, want *undisturbed) *interrupted {
+	t.Helper()
+	i := e.resumable(t, want)
+	if err := i.begin(); err != nil {
+		t.Fatal(err)
+	}
+	i.loadAll()
+	return i
+}
+
 // testResume kills loads and takes them up.
 func testResume(t *testing.T, e *env) {
 	want := e.undisturbed(t)
@@ -179,31 +186,19 @@ func testResume(t *testing.T, e *env) {
 	})
 	t.Run("KilledBetweenLoads", func(t *testing.T) { e.killedBetweenLoads(t, want) })
 	t.Run("KilledBeforeFinish", func(t *testing.T) {
-		i := e.resumable(t, want)
-		if err := i.begin(); err != nil {
-			t.Fatal(err)
-		}
-		i.loadAll()
+		i := e.loaded(t, want)
 		i.restart()
 		i.whole()
 	})
 	t.Run("KilledInFinish", func(t *testing.T) { e.killedInFinish(t, want) })
 	t.Run("KilledAfterFinish", func(t *testing.T) {
-		i := e.resumable(t, want)
-		if err := i.begin(); err != nil {
-			t.Fatal(err)
-		}
-		i.loadAll()
+		i := e.loaded(t, want)
 		finish(t, i.loader, i.numbers...)
 		i.restart()
 		i.whole()
 	})
 	t.Run("EmptyAfterFinish", func(t *testing.T) {
-		i := e.resumable(t, want)
-		if err := i.begin(); err != nil {
-			t.Fatal(err)
-		}
-		i.loadAll()
+		i := e.loaded(t, want)
 		finish(t, i.loader, i.numbers...)
 		i.restart()
 		i.empty("parent")

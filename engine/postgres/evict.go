@@ -68,15 +68,14 @@ func (s *server) alone(ctx context.Context, name string, do func() error) error 
 		})
 	}
 	var lost error
-	if fences, done := s.fences.Of(name); len(fences) > 0 {
+	fences, done := s.fences.Of(name)
+	done()
+	if len(fences) > 0 {
 		work.Go(func() {
 			if err := s.letGo(beside, name); beside.Err() == nil {
 				lost = err
 			}
 		})
-		done()
-	} else {
-		done()
 	}
 	err := do()
 	cancel()
